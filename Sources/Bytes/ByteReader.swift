@@ -1,0 +1,126 @@
+// Reading integers, varints and slices from received bytes. Every read checks what is left before it looks.
+
+package import Basics
+
+/// A cursor over a slice; it moves only over bytes that were read whole.
+///
+/// Integers are big-endian. Errors carry the position of the field's first byte. `field` names what is read.
+@frozen
+@safe
+package struct ByteReader {
+    package let bytes: ByteSlice
+    // Safety: the start of `bytes`, which this value keeps alive.
+    @usableFromInline let start: UnsafeRawPointer
+    @usableFromInline let end: Int
+    /// Bytes read so far.
+    package private(set) var position: Int
+
+    @inlinable
+    package init(_ bytes: ByteSlice) {
+        self.bytes = bytes
+        unsafe start = unsafe bytes.start
+        end = bytes.count
+        position = 0
+    }
+
+    @inlinable package var remaining: Int { end - position }
+
+    @usableFromInline
+    func truncated(_ needed: Int, _ field: StaticString) -> DecodeError {
+        DecodeError(.truncated(needed: needed, remaining: remaining), position: position, path: "\(field)")
+    }
+
+    /// An error at the cursor.
+    package func failure(_ reason: DecodeError.Reason, _ field: StaticString) -> DecodeError {
+        DecodeError(reason, position: position, path: "\(field)")
+    }
+
+    @inlinable
+    package mutating func readInteger<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type, _ field: StaticString
+    ) throws(DecodeError) -> Value {
+        guard remaining >= MemoryLayout<Value>.size else { throw truncated(MemoryLayout<Value>.size, field) }
+        // Safety: the size was checked just above.
+        let value = unsafe Value(bigEndian: start.loadUnaligned(fromByteOffset: position, as: Value.self))
+        advance(MemoryLayout<Value>.size)
+        return value
+    }
+
+    @usableFromInline
+    mutating func advance(_ count: Int) { position += count }
+
+    /// An IEEE 754 double, big-endian.
+    package mutating func readDouble(_ field: StaticString) throws(DecodeError) -> Double {
+        Double(bitPattern: try readInteger(UInt64.self, field))
+    }
+
+    /// An unsigned LEB128 integer of at most 32 bits (KIP-482).
+    @inlinable
+    package mutating func readUnsignedVarint(_ field: StaticString) throws(DecodeError) -> UInt32 {
+        let wide = try readUnsignedVarlong(field)
+        guard let value = UInt32(exactly: wide) else { throw failure(.varintTooLong, field) }
+        return value
+    }
+
+    /// An unsigned LEB128 integer of at most 64 bits.
+    @inlinable
+    package mutating func readUnsignedVarlong(_ field: StaticString) throws(DecodeError) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        var index = position
+        while true {
+            guard index < end else { throw truncated(index - position + 1, field) }
+            // Safety: the index was checked just above.
+            let byte = unsafe start.load(fromByteOffset: index, as: UInt8.self)
+            index += 1
+            if shift == 63, byte > 1 { throw failure(.varintTooLong, field) }
+            value |= UInt64(byte & 0x7f) << shift
+            if byte & 0x80 == 0 { break }
+            shift += 7
+            if shift > 63 { throw failure(.varintTooLong, field) }
+        }
+        advance(index - position)
+        return value
+    }
+
+    /// A zigzag-encoded integer of at most 32 bits, as record fields use them.
+    @inlinable
+    package mutating func readVarint(_ field: StaticString) throws(DecodeError) -> Int32 {
+        let raw = try readUnsignedVarint(field)
+        return Int32(bitPattern: raw >> 1) ^ -Int32(bitPattern: raw & 1)
+    }
+
+    /// A zigzag-encoded integer of at most 64 bits.
+    @inlinable
+    package mutating func readVarlong(_ field: StaticString) throws(DecodeError) -> Int64 {
+        let raw = try readUnsignedVarlong(field)
+        return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
+    }
+
+    package mutating func readUuid(_ field: StaticString) throws(DecodeError) -> Uuid {
+        guard remaining >= 16 else { throw truncated(16, field) }
+        let high = try readInteger(UInt64.self, field)
+        return Uuid(high: high, low: try readInteger(UInt64.self, field))
+    }
+
+    /// The next `count` bytes as a view.
+    package mutating func readSlice(_ count: Int, _ field: StaticString) throws(DecodeError) -> ByteSlice {
+        guard count >= 0 else { throw failure(.negativeLength(count), field) }
+        guard count <= remaining else { throw truncated(count, field) }
+        let slice = bytes[position..<position + count]
+        advance(count)
+        return slice
+    }
+
+    /// The next `count` bytes as text, which must be UTF-8.
+    package mutating func readText(_ count: Int, _ field: StaticString) throws(DecodeError) -> String {
+        guard count >= 0 else { throw failure(.negativeLength(count), field) }
+        guard count <= remaining else { throw truncated(count, field) }
+        // Safety: the count was checked just above.
+        let text = unsafe String(
+            validating: UnsafeRawBufferPointer(start: start + position, count: count), as: UTF8.self)
+        guard let text else { throw failure(.invalidText, field) }
+        advance(count)
+        return text
+    }
+}
