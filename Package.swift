@@ -32,6 +32,7 @@ let package = Package(
         room("Environment", ["Bytes", "Basics"]),
         .executableTarget(name: "martlet", dependencies: ["Environment"], swiftSettings: settings),
         tests("BasicsTests", ["Basics"]),
-        tests("BytesTests", ["Bytes"]),
+        tests("BytesTests", ["Bytes", "Basics"]),
+        tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
     ]
 )
