@@ -30,8 +30,17 @@ let package = Package(
         room("Basics"),
         room("Bytes", ["Basics", "CLinux"]),
         room("Environment", ["Bytes", "Basics"]),
+        room("WireProtocol", ["Bytes", "Basics"], plugins: ["GenerateProtocol"]),
         .executableTarget(name: "martlet", dependencies: ["Environment"], swiftSettings: settings),
+        .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
+        .executableTarget(
+            name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",
+            swiftSettings: settings),
+        .plugin(
+            name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
+            path: "Tools/GenerateProtocol"),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes"]),
+        tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"]),
     ]
 )
