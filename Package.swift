@@ -34,9 +34,18 @@ let package = Package(
         room("Records", ["Bytes", "Basics"]),
         room("Log", ["Records", "Environment", "Bytes", "Basics"]),
         room("Replication", ["Log", "Records", "Environment", "Bytes", "Basics"]),
+        room("WireProtocol", ["Bytes", "Basics"], plugins: ["GenerateProtocol"]),
         .executableTarget(name: "martlet", dependencies: ["Log"], swiftSettings: settings),
+        .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
+        .executableTarget(
+            name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",
+            swiftSettings: settings),
+        .plugin(
+            name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
+            path: "Tools/GenerateProtocol"),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
+        tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"]),
     ]
 )
