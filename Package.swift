@@ -35,6 +35,9 @@ let package = Package(
         room("Log", ["Records", "Environment", "Bytes", "Basics"]),
         room("Replication", ["Log", "Records", "Environment", "Bytes", "Basics"]),
         room("WireProtocol", ["Bytes", "Basics"], plugins: ["GenerateProtocol"]),
+        room("Raft", ["Basics"]),
+        room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
+        room("Controller", ["ClusterImage", "WireProtocol", "Configuration", "Basics"]),
         .executableTarget(name: "martlet", dependencies: ["Log"], swiftSettings: settings),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
