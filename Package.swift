@@ -30,9 +30,11 @@ let package = Package(
         room("Basics"),
         room("Bytes", ["Basics", "CLinux"]),
         room("Environment", ["Bytes", "Basics"]),
+        room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
         .executableTarget(name: "martlet", dependencies: ["Environment"], swiftSettings: settings),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
+        tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics"]),
     ]
 )
