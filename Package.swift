@@ -30,11 +30,24 @@ let package = Package(
         room("Basics"),
         room("Bytes", ["Basics", "CLinux"]),
         room("Environment", ["Bytes", "Basics"]),
+        room("Configuration", ["Basics"]),
+        room("Records", ["Bytes", "Basics"]),
+        room("Log", ["Records", "Environment", "Bytes", "Basics"]),
+        room("Replication", ["Log", "Records", "Environment", "Bytes", "Basics"]),
+        room("WireProtocol", ["Bytes", "Basics"], plugins: ["GenerateProtocol"]),
         room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
-        .executableTarget(name: "martlet", dependencies: ["Environment"], swiftSettings: settings),
+        .executableTarget(name: "martlet", dependencies: ["Log"], swiftSettings: settings),
+        .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
+        .executableTarget(
+            name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",
+            swiftSettings: settings),
+        .plugin(
+            name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
+            path: "Tools/GenerateProtocol"),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
-        tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics"]),
+        tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"]),
+        tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
     ]
 )

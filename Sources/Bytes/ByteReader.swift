@@ -12,18 +12,31 @@ package struct ByteReader {
     // Safety: the start of `bytes`, which this value keeps alive.
     @usableFromInline let start: UnsafeRawPointer
     @usableFromInline let end: Int
-    /// Bytes read so far.
-    package private(set) var position: Int
+    @usableFromInline var cursor = 0
+    @usableFromInline var budget: Int
 
+    /// The memory that arrays read from one frame may take unless the maker of the reader says otherwise.
+    package static let decodedBytesMax = 64 * 1024 * 1024
+
+    /// A reader of `bytes`; `decodedBytesMax` bounds what `charge` accepts.
     @inlinable
-    package init(_ bytes: ByteSlice) {
+    package init(_ bytes: ByteSlice, decodedBytesMax: Int = ByteReader.decodedBytesMax) {
         self.bytes = bytes
         unsafe start = unsafe bytes.start
         end = bytes.count
-        position = 0
+        budget = decodedBytesMax
     }
 
-    @inlinable package var remaining: Int { end - position }
+    /// Bytes read so far.
+    @inlinable package var position: Int { cursor }
+    @inlinable package var remaining: Int { end - cursor }
+
+    /// Takes `size` bytes off the memory that may still be allocated for what is read; throws `lengthTooLarge`.
+    @inlinable
+    package mutating func charge(_ size: Int, _ field: StaticString) throws(DecodeError) {
+        guard size <= budget else { throw failure(.lengthTooLarge(size), field) }
+        budget -= size
+    }
 
     @usableFromInline
     func truncated(_ needed: Int, _ field: StaticString) -> DecodeError {
@@ -46,8 +59,8 @@ package struct ByteReader {
         return value
     }
 
-    @usableFromInline
-    mutating func advance(_ count: Int) { position += count }
+    @inlinable
+    mutating func advance(_ count: Int) { cursor += count }
 
     /// An IEEE 754 double, big-endian.
     package mutating func readDouble(_ field: StaticString) throws(DecodeError) -> Double {

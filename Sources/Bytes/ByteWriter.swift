@@ -4,60 +4,72 @@
 package import Basics
 
 /// Appends big-endian integers, varints and slices to a block; splices pieces between them.
+@frozen
 @safe
 package struct ByteWriter: ~Copyable {
     /// Slices up to this size are copied when spliced: a copy is cheaper than one more piece to send.
     package static let copiedSpliceMax = 1024
 
-    private var memory: Memory
+    @usableFromInline var memory: Memory
     // Safety: the start of `memory`, kept alive by this value.
-    private var start: UnsafeMutableRawPointer
-    private var used = 0
-    private var pieceStart = 0
-    private var pieces: [Outgoing] = []
+    @usableFromInline var start: UnsafeMutableRawPointer
+    @usableFromInline var capacity: Int
+    @usableFromInline var used = 0
+    @usableFromInline var pieceStart = 0
+    @usableFromInline var pieces: [Outgoing] = []
+    // Bytes before `used`: in earlier blocks, and spliced.
+    @usableFromInline var before = 0
+
     /// Bytes written and spliced so far.
-    package private(set) var count = 0
+    @inlinable package var count: Int { before + used }
 
     /// A writer whose first block holds `capacity` bytes; it grows when more is written.
     package init(capacity: Int) {
         memory = Memory(capacity: max(capacity, 16))
         unsafe start = unsafe memory.base
+        self.capacity = memory.capacity
     }
 
-    private mutating func reserve(_ length: Int) {
-        if used + length > memory.capacity { grow(length) }
+    @inlinable
+    mutating func reserve(_ length: Int) {
+        if used + length > capacity { grow(length) }
     }
 
-    private mutating func grow(_ length: Int) {
+    @usableFromInline
+    mutating func grow(_ length: Int) {
         let pending = ByteSlice(memory, offset: pieceStart, count: used - pieceStart)
         let next = Memory(capacity: max(memory.capacity * 2, pending.count + length))
         next.copy(pending, to: 0)
         memory = next
         unsafe start = unsafe next.base
+        capacity = next.capacity
+        before += used - pending.count
         used = pending.count
         pieceStart = 0
     }
 
+    @inlinable
     package mutating func writeInteger<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) {
         reserve(MemoryLayout<Value>.size)
         // Safety: room was made just above.
         unsafe start.storeBytes(of: value.bigEndian, toByteOffset: used, as: Value.self)
         used += MemoryLayout<Value>.size
-        count += MemoryLayout<Value>.size
     }
 
+    @inlinable
     package mutating func writeDouble(_ value: Double) { writeInteger(value.bitPattern) }
 
+    @inlinable
     package mutating func writeUuid(_ value: Uuid) {
         writeInteger(value.high)
         writeInteger(value.low)
     }
 
     /// An unsigned LEB128 integer.
+    @inlinable
     package mutating func writeUnsignedVarlong(_ value: UInt64) {
         reserve(10)
         var rest = value
-        let before = used
         // Safety: ten bytes, the longest form, were reserved just above.
         while rest >= 0x80 {
             unsafe start.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, toByteOffset: used, as: UInt8.self)
@@ -66,17 +78,19 @@ package struct ByteWriter: ~Copyable {
         }
         unsafe start.storeBytes(of: UInt8(rest), toByteOffset: used, as: UInt8.self)
         used += 1
-        count += used - before
     }
 
+    @inlinable
     package mutating func writeUnsignedVarint(_ value: UInt32) { writeUnsignedVarlong(UInt64(value)) }
 
     /// A zigzag-encoded integer of 32 bits.
+    @inlinable
     package mutating func writeVarint(_ value: Int32) {
         writeUnsignedVarlong(UInt64(UInt32(bitPattern: value << 1 ^ value >> 31)))
     }
 
     /// A zigzag-encoded integer of 64 bits.
+    @inlinable
     package mutating func writeVarlong(_ value: Int64) {
         writeUnsignedVarlong(UInt64(bitPattern: value << 1 ^ value >> 63))
     }
@@ -86,7 +100,6 @@ package struct ByteWriter: ~Copyable {
         reserve(slice.count)
         memory.copy(slice, to: used)
         used += slice.count
-        count += slice.count
     }
 
     /// Copies `bytes`.
@@ -94,7 +107,6 @@ package struct ByteWriter: ~Copyable {
         reserve(bytes.count)
         unsafe memory.withMutableBytes(in: used..<used + bytes.count) { unsafe $0.copyBytes(from: bytes) }
         used += bytes.count
-        count += bytes.count
     }
 
     /// Copies the UTF-8 form of `text`.
@@ -106,7 +118,6 @@ package struct ByteWriter: ~Copyable {
             unsafe memory.withMutableBytes(in: used..<used + length) { unsafe $0.copyBytes(from: source) }
         }
         used += length
-        count += length
     }
 
     /// Appends `slice` without a copy if it is large.
@@ -114,7 +125,7 @@ package struct ByteWriter: ~Copyable {
         if slice.count <= ByteWriter.copiedSpliceMax { return write(slice) }
         endPiece()
         pieces.append(.bytes(slice))
-        count += slice.count
+        before += slice.count
     }
 
     /// Appends a range of a file.
@@ -122,7 +133,7 @@ package struct ByteWriter: ~Copyable {
         guard region.count > 0 else { return }
         endPiece()
         pieces.append(.file(region))
-        count += region.count
+        before += region.count
     }
 
     private mutating func endPiece() {

@@ -1,0 +1,185 @@
+// One log folder (an entry of `log.dirs`): its lock, its identity, its checkpoints, and the partitions in it.
+//
+//     .lock                              held by the process that uses the folder
+//     .kafka_cleanshutdown               present only after an orderly stop; removed at start
+//     meta.properties                    whose data this is
+//     recovery-point-offset-checkpoint   up to where each log is durable
+//     replication-offset-checkpoint      high watermark of each partition
+//     log-start-offset-checkpoint        first offset where it is not the base of the first segment
+//     <topic>-<partition>/               the logs
+
+package import Basics
+internal import Bytes
+package import Environment
+internal import Synchronization
+
+/// An opened log folder. Any thread may call; each checkpoint is written by one caller at a time.
+package final class LogFolder: Sendable {
+    private static let lockName = ".lock"
+    private static let cleanName = ".kafka_cleanshutdown"
+    private static let recoveryPoints = "recovery-point-offset-checkpoint"
+    private static let highWatermarks = "replication-offset-checkpoint"
+    private static let startOffsets = "log-start-offset-checkpoint"
+
+    package let path: String
+    package let fileSystem: any FileSystem
+    private let lock: any FileLock
+    /// The broker that wrote the folder stopped in order.
+    package let isClean: Bool
+    /// The broker epoch that the clean stop noted, or nil.
+    package let previousBrokerEpoch: Int64?
+    private let checkpointTurn = Mutex(())
+
+    /// Creates the folder if need be and takes its lock. Fails with `.file(.locked)` when another process has it.
+    package init(_ path: String, _ fileSystem: any FileSystem) throws(StorageError) {
+        self.path = path
+        self.fileSystem = fileSystem
+        lock = try storage { () throws(FileError) in
+            try fileSystem.createDirectory(path)
+            return try fileSystem.lock(path + "/" + LogFolder.lockName)
+        }
+        let clean = try CheckpointFile.content(path + "/" + LogFolder.cleanName, fileSystem)
+        isClean = clean != nil
+        previousBrokerEpoch = clean.flatMap { LogFolder.brokerEpoch(in: $0.string) }
+    }
+
+    /// Reads `{"version":0,"brokerEpoch":385}`.
+    private static func brokerEpoch(in text: String) -> Int64? {
+        guard let key = text.split(separator: "\"brokerEpoch\":", maxSplits: 1).last, key.count < text.count else {
+            return nil
+        }
+        return Int64(key.prefix { $0.isNumber || $0 == "-" })
+    }
+
+    /// True if nothing but the lock stands in the folder.
+    package func isEmpty() throws(StorageError) -> Bool {
+        try storage { () throws(FileError) in
+            try fileSystem.entries(path).allSatisfy { $0.name == LogFolder.lockName || $0.name == "lost+found" }
+        }
+    }
+
+    /// Forgets that the last stop was orderly: from now on a crash is possible.
+    package func beginRun() throws(StorageError) {
+        guard isClean else { return }
+        try storage { () throws(FileError) in
+            try fileSystem.remove(path + "/" + LogFolder.cleanName)
+            try fileSystem.syncDirectory(path)
+        }
+    }
+
+    /// Notes an orderly stop. All logs must be closed and the checkpoints written.
+    package func endRun(brokerEpoch: Int64) throws(StorageError) {
+        let text = "{\"version\":0,\"brokerEpoch\":\(brokerEpoch)}"
+        try CheckpointFile.replace(
+            LogFolder.cleanName, in: path, with: ByteSlice(Array(text.utf8)), fileSystem)
+    }
+
+    // MARK: Partitions
+
+    /// The partitions that have a folder here, sorted. Folders on their way out (`-delete`) and others are left out.
+    package func partitions() throws(StorageError) -> [TopicPartition] {
+        let entries = try storage { () throws(FileError) in try fileSystem.entries(path) }
+        return entries.filter(\.isDirectory).compactMap { LogFolder.partition(named: $0.name) }.sorted()
+    }
+
+    /// Splits `topic-partition`; nil for other names.
+    package static func partition(named name: String) -> TopicPartition? {
+        guard let dash = name.lastIndex(of: "-"), !name.hasSuffix("-delete"), !name.hasSuffix("-future"),
+            !name.hasSuffix("-stray"), let number = Int32(name[name.index(after: dash)...]), number >= 0,
+            dash > name.startIndex
+        else { return nil }
+        return TopicPartition(String(name[..<dash]), number)
+    }
+
+    package func directory(of partition: TopicPartition) -> String { path + "/" + partition.description }
+
+    /// Makes the folder of a new partition, with the id of its topic, durably.
+    package func createPartition(_ partition: TopicPartition, topicId: Uuid) throws(StorageError) {
+        let directory = directory(of: partition)
+        try storage { () throws(FileError) in
+            try fileSystem.createDirectory(directory)
+            try fileSystem.syncDirectory(path)
+        }
+        let text = "version: 0\ntopic_id: \(topicId)"
+        try CheckpointFile.replace(
+            "partition.metadata", in: directory, with: ByteSlice(Array(text.utf8)), fileSystem)
+    }
+
+    /// The topic id that a partition's folder was made for; nil if it says none.
+    package func topicId(of partition: TopicPartition) throws(StorageError) -> Uuid? {
+        let path = directory(of: partition) + "/partition.metadata"
+        guard let text = try CheckpointFile.content(path, fileSystem)?.string else { return nil }
+        for line in text.split(separator: "\n") where line.hasPrefix("topic_id: ") {
+            return Uuid(String(line.dropFirst("topic_id: ".count)))
+        }
+        throw .malformed(path: path, reason: "has no topic_id")
+    }
+
+    /// Renames the folder of a deleted partition out of the way, in one step. Answers its new path.
+    package func retire(_ partition: TopicPartition, id: Uuid) throws(StorageError) -> String {
+        let hex = LogFolder.hexadecimal(id)
+        let stem = partition.topic.prefix(249 - 41 - String(partition.partition).utf8.count)
+        let target = path + "/\(stem)-\(partition.partition).\(hex)-delete"
+        try storage { () throws(FileError) in
+            try fileSystem.rename(directory(of: partition), to: target)
+            try fileSystem.syncDirectory(path)
+        }
+        return target
+    }
+
+    private static func hexadecimal(_ id: Uuid) -> String {
+        [id.high, id.low].map { word in
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+
+    /// The folders of deleted partitions that are still there.
+    package func retired() throws(StorageError) -> [String] {
+        let entries = try storage { () throws(FileError) in try fileSystem.entries(path) }
+        return entries.filter { $0.isDirectory && $0.name.hasSuffix("-delete") }.map { path + "/" + $0.name }
+    }
+
+    /// Removes a folder and the files in it.
+    package func remove(_ directory: String) throws(StorageError) {
+        try storage { () throws(FileError) in
+            for entry in try fileSystem.entries(directory) { try fileSystem.remove(directory + "/" + entry.name) }
+            try fileSystem.remove(directory)
+        }
+    }
+
+    // MARK: Checkpoints
+
+    /// What the checkpoints say of all partitions.
+    package struct Checkpoints: Sendable {
+        package var recoveryPoints: [TopicPartition: Offset] = [:]
+        package var highWatermarks: [TopicPartition: Offset] = [:]
+        package var startOffsets: [TopicPartition: Offset] = [:]
+
+        package init() {}
+    }
+
+    /// Reads the checkpoints. A missing file says nothing; a damaged one is an error, for it must not be taken as zero.
+    package func readCheckpoints() throws(StorageError) -> Checkpoints {
+        var found = Checkpoints()
+        found.recoveryPoints = try read(LogFolder.recoveryPoints)
+        found.highWatermarks = try read(LogFolder.highWatermarks)
+        found.startOffsets = try read(LogFolder.startOffsets)
+        return found
+    }
+
+    private func read(_ name: String) throws(StorageError) -> [TopicPartition: Offset] {
+        try CheckpointFile.readOffsets(path + "/" + name, fileSystem) ?? [:]
+    }
+
+    package func write(_ checkpoints: Checkpoints) throws(StorageError) {
+        try checkpointTurn.withLock { _ throws(StorageError) in
+            try CheckpointFile.writeOffsets(
+                checkpoints.recoveryPoints, to: LogFolder.recoveryPoints, in: path, fileSystem)
+            try CheckpointFile.writeOffsets(
+                checkpoints.highWatermarks, to: LogFolder.highWatermarks, in: path, fileSystem)
+            try CheckpointFile.writeOffsets(
+                checkpoints.startOffsets, to: LogFolder.startOffsets, in: path, fileSystem)
+        }
+    }
+}

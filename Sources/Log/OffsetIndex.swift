@@ -1,0 +1,88 @@
+// The sparse offset index of a segment.
+//
+//     entry:  relative offset int32 | position int32        8 bytes, big-endian, ascending
+//
+// An entry says: the batch whose last offset is base + relative begins at byte `position` of the .log file. While the
+// segment is active its entries live in memory; a sealed segment's file is read through a window.
+
+package import Bytes
+package import Environment
+
+/// Offset → position, for the batches that got an entry.
+package struct OffsetIndex: Sendable {
+    package static let entrySize = 8
+
+    package struct Entry: Hashable, Sendable {
+        package var relativeOffset: Int32
+        package var position: Int32
+    }
+
+    package private(set) var entries: [Entry] = []
+    private var window: (any ReadWindow)?
+    private var windowEntryCount = 0
+
+    /// An empty index, for an active segment.
+    package init() {}
+
+    /// The index of a sealed segment, read through `window`.
+    package init(window: any ReadWindow) {
+        self.window = window
+        windowEntryCount = window.count / OffsetIndex.entrySize
+    }
+
+    /// An index loaded into memory, to be continued. Zeros behind the entries, as Kafka leaves them after a crash, end it.
+    package init(decoding bytes: ByteSlice) {
+        var position = 0
+        while position + OffsetIndex.entrySize <= bytes.count {
+            let entry = Entry(
+                relativeOffset: bytes.load(Int32.self, at: position),
+                position: bytes.load(Int32.self, at: position + 4))
+            if let last = entries.last {
+                guard entry.relativeOffset > last.relativeOffset, entry.position > last.position else { break }
+            } else if entry.relativeOffset == 0, entry.position == 0, bytes.count > OffsetIndex.entrySize {
+                break
+            }
+            entries.append(entry)
+            position += OffsetIndex.entrySize
+        }
+    }
+
+    package var count: Int { window == nil ? entries.count : windowEntryCount }
+
+    package mutating func append(_ entry: Entry) {
+        precondition(window == nil, "a sealed index does not grow")
+        entries.append(entry)
+    }
+
+    /// The bytes of the .index file.
+    package func encoded() -> ByteSlice {
+        var writer = ByteWriter(capacity: entries.count * OffsetIndex.entrySize)
+        for entry in entries {
+            writer.writeInteger(entry.relativeOffset)
+            writer.writeInteger(entry.position)
+        }
+        return writer.finishSlice()
+    }
+
+    private func entry(at index: Int) throws(FileError) -> Entry {
+        guard let window else { return entries[index] }
+        let position = index * OffsetIndex.entrySize
+        return Entry(
+            relativeOffset: try window.load(Int32.self, at: position),
+            position: try window.load(Int32.self, at: position + 4))
+    }
+
+    /// The last entry, or nil of an empty index.
+    package func last() throws(FileError) -> Entry? { count == 0 ? nil : try entry(at: count - 1) }
+
+    /// Where to begin to scan for `relativeOffset`: the position of the greatest entry at or below it, else 0.
+    package func position(atOrBelow relativeOffset: Int64) throws(FileError) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if Int64(try entry(at: middle).relativeOffset) <= relativeOffset { low = middle + 1 } else { high = middle }
+        }
+        return low == 0 ? 0 : Int(try entry(at: low - 1).position)
+    }
+}

@@ -1,0 +1,297 @@
+// The log of one partition: a list of segments, appended to at the end, read anywhere.
+//
+// Threads: one writer at a time (the partition's append lane sees to that) calls `plan`, `write`, `publish` and
+// `abandon`; any thread reads. Readers take the list and the published end in one step, so that size and end offset
+// always belong together, and never wait for a writer's I/O.
+//
+// Invariant: every byte below the published end is part of a whole batch that was validated.
+
+package import Basics
+package import Environment
+package import Records
+package import Synchronization
+
+/// A partition's log.
+package final class PartitionLog: Sendable {
+    package let partition: TopicPartition
+    package let directory: String
+    package let fileSystem: any FileSystem
+
+    /// What readers see, replaced as a whole.
+    package struct Published: Sendable {
+        package var segments: [Segment]
+        package var end: Offset
+        /// Published bytes of the last segment.
+        package var activeSize: Int
+        package var startOffset: Offset
+
+        package var active: Segment { segments[segments.count - 1] }
+
+        /// Bytes of all segments, given the size of each sealed one.
+        package func size(of index: Int, _ sealed: (Segment) -> Int) -> Int {
+            index == segments.count - 1 ? activeSize : sealed(segments[index])
+        }
+    }
+
+    let published: Mutex<Published>
+    let sealedSizes: Mutex<[Offset: Int]>
+    private let tail: Mutex<LogTail>
+    private let settings: Mutex<LogConfiguration>
+    /// Everything below is durable; moved by `sync`.
+    package let recoveryPoint: Atomic<Int64>
+    /// Advanced at `plan` and taken back at `abandon`.
+    private let producerStates: Mutex<ProducerStates>
+    private let leaderEpochs: Mutex<LeaderEpochs>
+
+    /// A log whose segments were loaded and whose tail is known. `sealedSizes` has the size of each segment but the
+    /// last.
+    package init(
+        partition: TopicPartition, directory: String, fileSystem: any FileSystem, configuration: LogConfiguration,
+        segments: [Segment], sealedSizes: [Offset: Int], tail: LogTail, startOffset: Offset, recoveryPoint: Offset,
+        producers: ProducerStates, epochs: LeaderEpochs
+    ) {
+        self.partition = partition
+        self.directory = directory
+        self.fileSystem = fileSystem
+        settings = Mutex(configuration)
+        self.sealedSizes = Mutex(sealedSizes)
+        self.tail = Mutex(tail)
+        producerStates = Mutex(producers)
+        leaderEpochs = Mutex(epochs)
+        self.recoveryPoint = Atomic(recoveryPoint.rawValue)
+        published = Mutex(
+            Published(
+                segments: segments, end: tail.endOffset, activeSize: tail.segmentSize, startOffset: startOffset))
+    }
+
+    package var configuration: LogConfiguration {
+        get { settings.withLock { $0 } }
+        set { settings.withLock { $0 = newValue } }
+    }
+
+    package var view: Published { published.withLock { $0 } }
+    package var endOffset: Offset { published.withLock { $0.end } }
+    package var startOffset: Offset { published.withLock { $0.startOffset } }
+
+    /// Bytes of all .log files.
+    package var size: Int {
+        let view = view
+        let sealed = sealedSizes.withLock { $0 }
+        return view.segments.dropLast().reduce(view.activeSize) { $0 + (sealed[$1.base] ?? 0) }
+    }
+
+    /// Greatest timestamp of the active segment, and the last offset of its batch.
+    var activeMaximum: TimestampedOffset? {
+        tail.withLock { tail in
+            guard tail.segmentSize > 0, tail.maxTimestamp.milliseconds >= 0 else { return nil }
+            return TimestampedOffset(timestamp: tail.maxTimestamp, offset: tail.maxTimestampOffset)
+        }
+    }
+
+    func sealedSize(_ segment: Segment) -> Int { sealedSizes.withLock { $0[segment.base] ?? 0 } }
+
+    // MARK: Appending
+
+    /// Batches with their offsets assigned, and where they will be written.
+    package struct AppendPlan: Sendable {
+        package fileprivate(set) var batches: [RecordBatch] = []
+        /// One for each batch that was offered: what became of it, and its base offset if it is appended.
+        package fileprivate(set) var outcomes: [Outcome] = []
+        fileprivate var admissions: [LogTail.Admission] = []
+        fileprivate var before: LogTail
+        fileprivate var after: LogTail
+        fileprivate var segments: [Segment] = []
+        fileprivate var replacedProducers: [(id: Int64, state: ProducerStates.Producer?)] = []
+
+        package var firstOffset: Offset { before.endOffset }
+        package var endOffset: Offset { after.endOffset }
+    }
+
+    /// What becomes of an offered batch.
+    package struct Outcome: Hashable, Sendable {
+        package var verdict: ProducerStates.Verdict
+        /// The offset of the first record, of an appended batch or of the one that it repeats.
+        package var baseOffset: Offset
+    }
+
+    /// Assigns the next offsets to `batches`, in order, and decides where segments end. Touches no file.
+    /// Batches that repeat what is there, leave a gap, or come from a fenced producer are left out.
+    package func plan(_ batches: [RecordBatch], epoch: LeaderEpoch) -> AppendPlan {
+        let configuration = configuration
+        let before = tail.withLock { $0 }
+        var plan = AppendPlan(before: before, after: before)
+        producerStates.withLock { producers in
+            for var batch in batches {
+                let verdict = producers.verdict(on: batch.header)
+                switch verdict {
+                case .append:
+                    batch.place(at: plan.after.endOffset, epoch: epoch)
+                    plan.add(batch, configuration, &producers)
+                case .duplicate(let known):
+                    plan.outcomes.append(Outcome(verdict: verdict, baseOffset: known.baseOffset))
+                case .outOfOrder, .fencedEpoch:
+                    plan.outcomes.append(Outcome(verdict: verdict, baseOffset: .none))
+                }
+            }
+        }
+        return plan
+    }
+
+    /// Takes over batches that a leader has placed already (replication, the metadata log).
+    package func planReplicated(_ batches: [RecordBatch]) -> AppendPlan {
+        let configuration = configuration
+        let before = tail.withLock { $0 }
+        var plan = AppendPlan(before: before, after: before)
+        producerStates.withLock { producers in
+            for batch in batches { plan.add(batch, configuration, &producers) }
+        }
+        return plan
+    }
+
+    /// Writes the planned batches: one gathered write for each segment that they touch.
+    package func write(_ plan: inout AppendPlan) throws(StorageError) {
+        var segment = view.active
+        var index = 0
+        while index < plan.batches.count {
+            if plan.admissions[index].rolls {
+                segment = try beginSegment(at: plan.batches[index].header.baseOffset)
+                plan.segments.append(segment)
+            }
+            var end = index + 1
+            while end < plan.batches.count, !plan.admissions[end].rolls { end += 1 }
+            let slices = plan.batches[index..<end].map(\.bytes)
+            let position = plan.admissions[index].position
+            try storage { () throws(FileError) in try segment.file.write(slices, at: position) }
+            index = end
+        }
+    }
+
+    private func beginSegment(at base: Offset) throws(StorageError) -> Segment {
+        try storage { () throws(FileError) in
+            let path = directory + "/" + SegmentFiles.name(base, .log)
+            let file = try fileSystem.open(path, .replace)
+            return Segment(
+                active: file, base: base, directory: directory, fileSystem: fileSystem,
+                capacity: configuration.segmentBytes)
+        }
+    }
+
+    /// Makes written batches visible to readers: indexes first, then the end.
+    package func publish(_ plan: AppendPlan) {
+        var current = view.active
+        var before = plan.before
+        var rolled = plan.segments.makeIterator()
+        for (batch, admission) in zip(plan.batches, plan.admissions) {
+            if admission.rolls, let next = rolled.next() {
+                seal(current, before)
+                publishSegment(next)
+                current = next
+                before = LogTail(at: next.base)
+            }
+            _ = before.admit(batch.header, configuration)
+            current.addEntries(admission)
+        }
+        noteEpochs(of: plan.batches)
+        tail.withLock { $0 = plan.after }
+        published.withLock { published in
+            published.end = plan.after.endOffset
+            published.activeSize = plan.after.segmentSize
+        }
+    }
+
+    /// Ends a segment. Indexes that cannot be written now stay in memory, and are rebuilt if the process ends so.
+    private func seal(_ segment: Segment, _ tail: LogTail) {
+        sealedSizes.withLock { $0[segment.base] = tail.segmentSize }
+        do {
+            try segment.writeIndexes(endingWith: tail.nextTimeEntry())
+            segment.seal()
+        } catch {
+            segment.keepIndexesInMemory()
+        }
+    }
+
+    private func publishSegment(_ segment: Segment) {
+        published.withLock { published in
+            published.segments.append(segment)
+            published.end = segment.base
+            published.activeSize = 0
+        }
+    }
+
+    /// Cuts back whatever a failed write left, so that the next append finds the end that readers know.
+    package func abandon(_ plan: AppendPlan) throws(StorageError) {
+        producerStates.withLock { producers in
+            for (id, state) in plan.replacedProducers.reversed() { producers.producers[id] = state }
+        }
+        for segment in plan.segments {
+            try storage { () throws(FileError) in try fileSystem.remove(segment.path(.log)) }
+        }
+        let active = view.active
+        try storage { () throws(FileError) in try active.file.truncate(to: plan.before.segmentSize) }
+    }
+
+    // MARK: Epochs and producers
+
+    package var epochs: LeaderEpochs { leaderEpochs.withLock { $0 } }
+    package var producers: ProducerStates { producerStates.withLock { $0 } }
+
+    /// Notes that a leader begins at the end of the log, durably, before it appends.
+    package func beginEpoch(_ epoch: LeaderEpoch) throws(StorageError) {
+        let start = endOffset
+        let changed = leaderEpochs.withLock { epochs in epochs.begin(epoch, at: start) ? epochs : nil }
+        if let changed { try changed.write(to: directory, fileSystem) }
+    }
+
+    private func noteEpochs(of batches: [RecordBatch]) {
+        leaderEpochs.withLock { epochs in
+            for batch in batches where batch.header.leaderEpoch > epochs.latest ?? .none {
+                epochs.begin(batch.header.leaderEpoch, at: batch.header.baseOffset)
+            }
+        }
+    }
+
+    // MARK: Durability
+
+    /// Makes everything published at the time of the call durable and moves the recovery point.
+    package func sync() throws(StorageError) {
+        let view = view
+        let point = recoveryPoint.load(ordering: .acquiring)
+        guard view.end.rawValue > point else { return }
+        for (index, segment) in view.segments.enumerated() {
+            let next = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
+            guard next.rawValue > point else { continue }
+            try storage { () throws(FileError) in try segment.file.sync() }
+        }
+        try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) }
+        recoveryPoint.store(view.end.rawValue, ordering: .releasing)
+    }
+
+    /// Writes the active indexes and syncs everything: the end of an orderly life.
+    package func close() throws(StorageError) {
+        let tail = tail.withLock { $0 }
+        try view.active.writeIndexes(endingWith: tail.nextTimeEntry())
+        try ProducerSnapshot.write(producers, at: tail.endOffset, to: directory, fileSystem)
+        try epochs.write(to: directory, fileSystem)
+        try sync()
+    }
+
+    /// Moves the log start offset forward; segments wholly below it are removed by retention.
+    package func advanceStart(to offset: Offset) {
+        published.withLock { published in
+            published.startOffset = max(published.startOffset, min(offset, published.end))
+        }
+    }
+}
+
+extension PartitionLog.AppendPlan {
+    fileprivate mutating func add(
+        _ batch: RecordBatch, _ configuration: LogConfiguration, _ producers: inout ProducerStates
+    ) {
+        batches.append(batch)
+        outcomes.append(PartitionLog.Outcome(verdict: .append, baseOffset: batch.header.baseOffset))
+        admissions.append(after.admit(batch.header, configuration))
+        guard batch.header.hasProducerId else { return }
+        replacedProducers.append((batch.header.producerId, producers.producers[batch.header.producerId]))
+        producers.note(batch.header)
+    }
+}

@@ -1,0 +1,159 @@
+// One segment of a log: its .log file, how much of it readers may see, and its two indexes.
+//
+// The active segment grows at its end only; readers bound themselves by the end that the log published, never by the
+// file's size. A sealed segment does not change any more.
+
+package import Basics
+package import Bytes
+package import Environment
+package import Records
+internal import Synchronization
+
+/// A segment. Shared by the log and its readers; the files close with the last of them.
+package final class Segment: Sendable {
+    package let base: Offset
+    package let directory: String
+    package let file: any File
+    private let fileSystem: any FileSystem
+    private let state: Mutex<State>
+    /// Bytes that the window covers: room for the segment to grow.
+    private let capacity: Int
+
+    private struct State {
+        var offsets: OffsetIndex?
+        var times: TimeIndex?
+        var window: (any ReadWindow)?
+    }
+
+    /// A segment with its indexes in memory, to be appended to.
+    package init(
+        active file: any File, base: Offset, directory: String, fileSystem: any FileSystem, capacity: Int,
+        offsets: OffsetIndex = OffsetIndex(), times: TimeIndex = TimeIndex()
+    ) {
+        self.file = file
+        self.base = base
+        self.directory = directory
+        self.fileSystem = fileSystem
+        self.capacity = capacity
+        state = Mutex(State(offsets: offsets, times: times))
+    }
+
+    /// A sealed segment; its indexes are opened when they are first asked for.
+    package init(sealed file: any File, base: Offset, directory: String, fileSystem: any FileSystem, size: Int) {
+        self.file = file
+        self.base = base
+        self.directory = directory
+        self.fileSystem = fileSystem
+        capacity = size
+        state = Mutex(State())
+    }
+
+    package func path(_ kind: SegmentFileKind) -> String { directory + "/" + SegmentFiles.name(base, kind) }
+
+    /// Adds the entries that came with a published batch.
+    package func addEntries(_ admission: LogTail.Admission) {
+        guard admission.offsetEntry != nil || admission.timeEntry != nil else { return }
+        state.withLock { state in
+            if let entry = admission.offsetEntry { state.offsets?.append(entry) }
+            if let entry = admission.timeEntry { state.times?.append(entry) }
+        }
+    }
+
+    /// Writes both indexes to their files, the time index ended with `lastTimeEntry` if there is one.
+    package func writeIndexes(endingWith lastTimeEntry: TimeIndex.Entry?) throws(StorageError) {
+        let (offsets, times) = state.withLock { state in
+            if let lastTimeEntry { state.times?.append(lastTimeEntry) }
+            return (state.offsets, state.times)
+        }
+        guard let offsets, let times else { return }
+        try writeIndex(offsets.encoded(), .offsetIndex)
+        try writeIndex(times.encoded(), .timeIndex)
+    }
+
+    private func writeIndex(_ bytes: ByteSlice, _ kind: SegmentFileKind) throws(StorageError) {
+        try storage { () throws(FileError) in
+            let file = try fileSystem.open(path(kind), .replace)
+            try file.write([bytes], at: 0)
+        }
+    }
+
+    /// Removes what a failed write left of the index files, so that a later start rebuilds them.
+    package func keepIndexesInMemory() {
+        for kind in [SegmentFileKind.offsetIndex, .timeIndex] { try? fileSystem.remove(path(kind)) }
+    }
+
+    /// Lets go of the entries in memory; from now on the files answer.
+    package func seal() {
+        state.withLock { state in
+            state.offsets = nil
+            state.times = nil
+        }
+    }
+
+    private func openWindow(_ kind: SegmentFileKind, entrySize: Int) throws(FileError) -> any ReadWindow {
+        let file = try fileSystem.open(path(kind), .read)
+        let size = try file.size()
+        return try file.window(count: size - size % entrySize)
+    }
+
+    /// The start of a scan for `offset`: a batch begins there, and none that holds the offset lies before it.
+    package func scanStart(for offset: Offset) throws(StorageError) -> Int {
+        try storage { () throws(FileError) in
+            try state.withLock { state throws(FileError) -> Int in
+                if let index = state.offsets { return try index.position(atOrBelow: offset - base) }
+                let index = OffsetIndex(window: try openWindow(.offsetIndex, entrySize: OffsetIndex.entrySize))
+                state.offsets = index
+                return try index.position(atOrBelow: offset - base)
+            }
+        }
+    }
+
+    private func withTimes<Result>(
+        _ body: (TimeIndex) throws(FileError) -> Result
+    ) throws(StorageError) -> Result {
+        try storage { () throws(FileError) in
+            try state.withLock { state throws(FileError) -> Result in
+                if let index = state.times { return try body(index) }
+                let index = TimeIndex(window: try openWindow(.timeIndex, entrySize: TimeIndex.entrySize))
+                state.times = index
+                return try body(index)
+            }
+        }
+    }
+
+    /// An offset up to which every record of the segment is older than `timestamp`.
+    package func offset(below timestamp: Timestamp) throws(StorageError) -> Offset {
+        let relative = try withTimes { index throws(FileError) in try index.relativeOffset(below: timestamp) }
+        return base + Int64(relative)
+    }
+
+    /// The last entry of the time index.
+    package func lastTimeEntry() throws(StorageError) -> TimeIndex.Entry? {
+        try withTimes { index throws(FileError) in try index.last() }
+    }
+
+    private func window() throws(FileError) -> any ReadWindow {
+        try state.withLock { state throws(FileError) -> any ReadWindow in
+            if let window = state.window { return window }
+            let window = try file.window(count: capacity)
+            state.window = window
+            return window
+        }
+    }
+
+    /// The header of the batch at `position`, which must end below `end`, the published size.
+    package func header(at position: Int, end: Int, scratch: Memory) throws(StorageError) -> BatchHeader? {
+        guard position + BatchHeader.size <= end else { return nil }
+        let copied = try storage { () throws(FileError) -> ByteSlice in
+            guard position + BatchHeader.size <= capacity else {
+                return try file.read(at: position, count: BatchHeader.size)
+            }
+            try window().copy(at: position, count: BatchHeader.size, into: scratch)
+            return ByteSlice(scratch, offset: 0, count: BatchHeader.size)
+        }
+        guard let header = BatchHeader(copied), header.isPlausible, header.byteCount <= end - position else {
+            throw .corrupt(path: path(.log), position: position, reason: "no batch begins here")
+        }
+        return header
+    }
+}

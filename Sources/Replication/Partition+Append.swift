@@ -1,0 +1,175 @@
+// The append lane: decision, write and publication as three steps, so that under the simulator other loops come in
+// between, as they do between threads.
+
+package import Basics
+package import Environment
+package import Log
+package import Records
+internal import Synchronization
+
+/// Batches of one producer for one partition.
+package struct AppendRequest: Sendable {
+    /// Validated batches, in order.
+    package var batches: [RecordBatch]
+    /// 0: no answer; 1: when written; -1: when all in-sync replicas have it.
+    package var acks: Int16
+    /// Called once or, if the records wait for replication, twice: `.parked`, then `.done`. On any thread.
+    package var completion: @Sendable (AppendProgress) -> Void
+
+    package init(
+        batches: [RecordBatch], acks: Int16, completion: @escaping @Sendable (AppendProgress) -> Void
+    ) {
+        self.batches = batches
+        self.acks = acks
+        self.completion = completion
+    }
+}
+
+package enum AppendProgress: Sendable {
+    /// Written; waits for the in-sync replicas.
+    case parked
+    case done(AppendResult)
+}
+
+/// What became of a request.
+package enum AppendResult: Sendable {
+    /// The offset of the first record, and the log start offset.
+    case appended(baseOffset: Offset, startOffset: Offset)
+    /// These very records stand in the log already (KIP-98).
+    case duplicate(baseOffset: Offset, timestamp: Timestamp, startOffset: Offset)
+    case refused(AppendRefusal)
+}
+
+package enum AppendRefusal: Hashable, Sendable {
+    case notLeader
+    case notEnoughReplicas
+    case outOfOrderSequence
+    case fencedProducerEpoch
+    case storage(StorageError)
+}
+
+extension Partition {
+    /// Queues `request`; `loop`, the calling one, writes if nobody else does.
+    package func append(_ request: AppendRequest, on loop: any EventLoop) {
+        enum Next { case nothing, write, refuse(AppendRefusal) }
+        let next = state.withLock { state -> Next in
+            if let failure = state.failure { return .refuse(.storage(failure)) }
+            guard let leader = state.leader else { return .refuse(.notLeader) }
+            if request.acks == -1, !leader.hasEnoughInSync { return .refuse(.notEnoughReplicas) }
+            state.queue.append(request)
+            if state.isWriting { return .nothing }
+            state.isWriting = true
+            return .write
+        }
+        switch next {
+        case .nothing: break
+        case .write: loop.proceed { self.decide(on: loop) }
+        case .refuse(let refusal): request.completion(.done(.refused(refusal)))
+        }
+    }
+
+    /// Takes what is queued and plans where it goes; ends the writer's turn if there is nothing.
+    private func decide(on loop: any EventLoop) {
+        let taken = state.withLock { state -> (requests: [AppendRequest], epoch: LeaderEpoch)? in
+            guard !state.queue.isEmpty, let leader = state.leader else {
+                state.isWriting = false
+                return nil
+            }
+            let requests = state.queue
+            state.queue = []
+            return (requests, leader.epoch)
+        }
+        guard let (requests, epoch) = taken else { return }
+        let plan = log.plan(requests.count == 1 ? requests[0].batches : requests.flatMap(\.batches), epoch: epoch)
+        loop.proceed { self.write(plan, for: requests, on: loop) }
+    }
+
+    private func write(_ plan: PartitionLog.AppendPlan, for requests: [AppendRequest], on loop: any EventLoop) {
+        var plan = plan
+        do {
+            try log.write(&plan)
+            let written = plan
+            loop.proceed { self.publish(written, for: requests, on: loop) }
+        } catch {
+            let failure = cutBack(plan, after: error)
+            for request in requests { request.completion(.done(.refused(.storage(failure)))) }
+            loop.post { self.decide(on: loop) }
+        }
+    }
+
+    /// Takes back a failed write. If even that fails, nothing can be appended any more: the end is not known.
+    private func cutBack(_ plan: PartitionLog.AppendPlan, after error: StorageError) -> StorageError {
+        do {
+            try log.abandon(plan)
+            return error
+        } catch let second {
+            let queued = state.withLock { state in
+                state.failure = second
+                let queued = state.queue
+                state.queue = []
+                return queued
+            }
+            for request in queued { request.completion(.done(.refused(.storage(second)))) }
+            return second
+        }
+    }
+
+    private func publish(_ plan: PartitionLog.AppendPlan, for requests: [AppendRequest], on loop: any EventLoop) {
+        log.publish(plan)
+        let results = self.results(of: plan, for: requests)
+        let end = plan.endOffset
+        let (committed, more) = state.withLock { state -> (Offset?, Bool) in
+            state.leader?.localLogEnded(at: end)
+            for (request, result) in zip(requests, results) where request.acks == -1 {
+                state.unacknowledged.append(
+                    Unacknowledged(committedAt: end, result: result, completion: request.completion))
+            }
+            if state.queue.isEmpty { state.isWriting = false }
+            return (state.leader?.highWatermark, !state.queue.isEmpty)
+        }
+        for (request, result) in zip(requests, results) where request.acks != -1 {
+            request.completion(.done(result))
+        }
+        if let committed {
+            raiseHighWatermark(to: committed)
+            releaseCommitted(at: committed)
+            if committed < end {
+                for request in requests where request.acks == -1 { request.completion(.parked) }
+            }
+        }
+        if more { loop.post { self.decide(on: loop) } }
+    }
+
+    /// Answers requests that added nothing new, such as duplicates below the high watermark.
+    private func releaseCommitted(at offset: Offset) {
+        let released = state.withLock { state in
+            let count = state.unacknowledged.prefix { $0.committedAt <= offset }.count
+            let released = Array(state.unacknowledged.prefix(count))
+            state.unacknowledged.removeFirst(count)
+            return released
+        }
+        for waiting in released { waiting.completion(.done(waiting.result)) }
+    }
+
+    /// Splits the outcomes of all batches of a turn by request. A request is what its first batch is.
+    private func results(
+        of plan: PartitionLog.AppendPlan, for requests: [AppendRequest]
+    ) -> [AppendResult] {
+        let start = log.startOffset
+        var index = 0
+        return requests.map { request in
+            defer { index += request.batches.count }
+            guard index < plan.outcomes.count, !request.batches.isEmpty else {
+                return .appended(baseOffset: .none, startOffset: start)
+            }
+            let outcome = plan.outcomes[index]
+            switch outcome.verdict {
+            case .append: return .appended(baseOffset: outcome.baseOffset, startOffset: start)
+            case .duplicate(let batch):
+                return .duplicate(baseOffset: batch.baseOffset, timestamp: batch.timestamp, startOffset: start)
+            case .outOfOrder: return .refused(.outOfOrderSequence)
+            case .fencedEpoch: return .refused(.fencedProducerEpoch)
+            }
+        }
+    }
+}

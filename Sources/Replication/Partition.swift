@@ -1,0 +1,120 @@
+// One partition on this node: its log, its role, who waits for it, and the lane through which all writes pass.
+//
+// Threads: decisions stand behind one `Mutex`, never held over I/O or together with another lock. A request joins the
+// lane's queue; whoever finds the lane idle becomes its writer, takes all that is queued, writes it with one gathered
+// write outside the lock, publishes the new end, or cuts back and fails the rest. So there is never more than one
+// write in flight, and readers wait for none.
+
+package import Basics
+package import Log
+internal import Records
+internal import Synchronization
+
+/// A replica of a partition.
+package final class Partition: Sendable {
+    package let id: TopicPartition
+    package let topicId: Uuid
+    package let log: PartitionLog
+
+    let state: Mutex<State>
+    private let committedEnd: Atomic<Int64>
+
+    struct State: Sendable {
+        var leader: PartitionLeader?
+        var queue: [AppendRequest] = []
+        var isWriting = false
+        /// Appended requests that wait for their records to be committed, in the order of their offsets.
+        var unacknowledged: [Unacknowledged] = []
+        var watchers: [Watcher] = []
+        var nextWatcher: UInt64 = 0
+        /// Why nothing can be written any more.
+        var failure: StorageError?
+    }
+
+    struct Unacknowledged: Sendable {
+        var committedAt: Offset
+        var result: AppendResult
+        var completion: @Sendable (AppendProgress) -> Void
+    }
+
+    /// A replica that is not leading yet. `highWatermark`: what the checkpoint said.
+    package init(id: TopicPartition, topicId: Uuid, log: PartitionLog, highWatermark: Offset) {
+        self.id = id
+        self.topicId = topicId
+        self.log = log
+        state = Mutex(State())
+        committedEnd = Atomic(min(highWatermark, log.endOffset).rawValue)
+    }
+
+    /// Records below are committed: the only ones that a consumer sees.
+    package var highWatermark: Offset { Offset(committedEnd.load(ordering: .acquiring)) }
+
+    /// Records below are committed and not part of an open transaction.
+    package var lastStableOffset: Offset { highWatermark }
+
+    /// The leader's state, or nil on a follower.
+    package var leader: PartitionLeader? { state.withLock { $0.leader } }
+
+    /// Leads from now on, in `epoch`. The log notes the epoch before anything is written in it.
+    package func lead(
+        as localId: NodeId, epoch: LeaderEpoch, partitionEpoch: Int32, inSync: [NodeId], minimumInSync: Int
+    ) throws(StorageError) {
+        try log.beginEpoch(epoch)
+        let end = log.endOffset
+        let committed = highWatermark
+        let leader = PartitionLeader(
+            localId: localId, epoch: epoch, partitionEpoch: partitionEpoch, inSync: inSync,
+            minimumInSync: minimumInSync, logEnd: end, highWatermark: committed)
+        state.withLock { $0.leader = leader }
+        raiseHighWatermark(to: leader.highWatermark)
+    }
+
+    /// Changes what the topic's configuration says.
+    package func setMinimumInSync(_ count: Int) {
+        state.withLock { $0.leader?.minimumInSync = count }
+    }
+
+    /// Raises the published high watermark, and wakes those who wait for it.
+    func raiseHighWatermark(to offset: Offset) {
+        let (before, _) = committedEnd.max(offset.rawValue, ordering: .acquiringAndReleasing)
+        guard offset.rawValue > before else { return }
+        let (released, watchers) = state.withLock { state in
+            let count = state.unacknowledged.prefix { $0.committedAt <= offset }.count
+            let released = Array(state.unacknowledged.prefix(count))
+            state.unacknowledged.removeFirst(count)
+            let watchers = state.watchers
+            state.watchers = []
+            return (released, watchers)
+        }
+        for waiting in released { waiting.completion(.done(waiting.result)) }
+        for watcher in watchers { watcher.notify() }
+    }
+
+    // MARK: Watching
+
+    struct Watcher: Sendable {
+        var id: UInt64
+        var notify: @Sendable () -> Void
+    }
+
+    /// Names one registration of a watcher.
+    package struct WatchToken: Hashable, Sendable {
+        let id: UInt64
+    }
+
+    /// Calls `notify` once, on any thread, when the high watermark rises above `offset`; nil, and no call, if it has
+    /// already.
+    package func watch(above offset: Offset, notify: @escaping @Sendable () -> Void) -> WatchToken? {
+        state.withLock { state in
+            guard highWatermark <= offset else { return nil }
+            state.nextWatcher += 1
+            state.watchers.append(Watcher(id: state.nextWatcher, notify: notify))
+            return WatchToken(id: state.nextWatcher)
+        }
+    }
+
+    /// Forgets a watcher; nothing happens if it was called already.
+    package func unwatch(_ token: WatchToken) {
+        state.withLock { state in state.watchers.removeAll { $0.id == token.id } }
+    }
+}

@@ -1,0 +1,63 @@
+// What the leader of a partition knows of its replicas, and how far records are committed: decisions as a plain value.
+//
+// The high watermark is the least end offset over the maximal in-sync set: the committed ISR and every replica whose
+// addition is proposed but not yet answered, since the controller may have committed it already (KIP-497, KIP-966).
+// It never moves back within an epoch, and not at all while fewer than `min.insync.replicas` are in sync.
+
+package import Basics
+
+/// The leader's view of one partition in one leader epoch.
+package struct PartitionLeader: Hashable, Sendable {
+    package let localId: NodeId
+    package let epoch: LeaderEpoch
+    package private(set) var partitionEpoch: Int32
+    /// The committed in-sync replicas, this node among them.
+    package private(set) var inSync: [NodeId]
+    /// Replicas whose addition was proposed to the controller and not answered yet.
+    package private(set) var proposed: [NodeId] = []
+    package private(set) var highWatermark: Offset
+    /// End offsets that followers have confirmed by fetching in this epoch.
+    private var followerEnds: [NodeId: Offset] = [:]
+    private var localEnd: Offset
+    package var minimumInSync: Int
+
+    /// A leader that begins with what its log holds. Records below `highWatermark` are known to be committed.
+    package init(
+        localId: NodeId, epoch: LeaderEpoch, partitionEpoch: Int32, inSync: [NodeId], minimumInSync: Int,
+        logEnd: Offset, highWatermark: Offset
+    ) {
+        self.localId = localId
+        self.epoch = epoch
+        self.partitionEpoch = partitionEpoch
+        self.inSync = inSync
+        self.minimumInSync = minimumInSync
+        localEnd = logEnd
+        self.highWatermark = min(highWatermark, logEnd)
+        advance()
+    }
+
+    /// Whether a write with acks=all may be accepted now.
+    package var hasEnoughInSync: Bool { inSync.count >= minimumInSync }
+
+    /// The local log ends at `end` now.
+    package mutating func localLogEnded(at end: Offset) {
+        localEnd = end
+        advance()
+    }
+
+    /// A follower has asked for `offset` in this epoch, so it holds everything below.
+    package mutating func follower(_ id: NodeId, holdsBelow offset: Offset) {
+        followerEnds[id] = offset
+        advance()
+    }
+
+    private mutating func advance() {
+        guard hasEnoughInSync else { return }
+        var least = localEnd
+        for id in inSync + proposed where id != localId {
+            guard let end = followerEnds[id] else { return }
+            least = min(least, end)
+        }
+        highWatermark = max(highWatermark, least)
+    }
+}

@@ -1,0 +1,76 @@
+// The two cold faces of a struct: a dump of its fields for tools and tests, and the check for values that a version
+// cannot carry.
+
+import ProtocolSchema
+
+extension StructEmitter {
+    func emitDump(_ text: inout SwiftText) {
+        text.block("package func dump(version: Int16) -> FieldDump") { text in
+            if structure.fields.isEmpty { return text.line("return FieldDump()") }
+            text.line("var dump = FieldDump()")
+            eachRun(structure.fields.filter { $0.tag == nil }, &text) { text, run in
+                for field in run { text.line("dump.add(\"\(field.memberName)\", self.\(field.swiftName), version)") }
+            }
+            if !taggedFields.isEmpty {
+                let from = message.flexibleFrom ?? 0
+                if from > structure.versions.lower {
+                    text.block("if version >= \(from)") { emitDumpTags(&$0) }
+                } else {
+                    emitDumpTags(&text)
+                }
+            }
+            text.line("return dump")
+        }
+    }
+
+    private func emitDumpTags(_ text: inout SwiftText) {
+        text.line("let present = presentTags(version)")
+        for (bit, field) in taggedFields.enumerated() {
+            text.line("if present & \(1 << bit) != 0 { dump.add(\"\(field.memberName)\", self.\(field.swiftName), version) }")
+        }
+    }
+
+    /// The name of the first field that holds something which `version` does not carry. A message without such fields
+    /// takes the answer of the protocol extension, which is nil.
+    func emitUnsupported(_ text: inout SwiftText) {
+        guard needsUnsupported(structure) else { return }
+        text.line("")
+        text.block("package func unsupportedField(version: Int16) -> String?") { text in
+            for field in structure.fields {
+                if let condition = missingCondition(field) {
+                    text.line("if \(condition), \(field.differsFromDefault) { return \"\(field.name)\" }")
+                }
+                if let condition = notNullCondition(field) {
+                    text.line("if \(condition), self.\(field.swiftName) == nil { return \"\(field.name)\" }")
+                }
+                if let name = field.type.structName, let inner = message.structure(name), needsUnsupported(inner) {
+                    text.line(
+                        "if let field = FieldPath.unsupported(self.\(field.swiftName), version) { return \"\(field.name)\" + field }")
+                }
+            }
+            text.line("return nil")
+        }
+    }
+
+    private func missingCondition(_ field: Field) -> String? {
+        guard !field.ignorable, let present = condition(field.versions) else { return nil }
+        return "!(\(present))"
+    }
+
+    private func notNullCondition(_ field: Field) -> String? {
+        guard field.isOptional, let nullable = field.nullable,
+            let allowed = ProtocolGenerator.condition(nullable, in: field.versions)
+        else { return nil }
+        let present = condition(field.versions).map { "\($0), " } ?? ""
+        return "\(present)!(\(allowed))"
+    }
+
+    private func needsUnsupported(_ structure: Structure) -> Bool {
+        let emitter = StructEmitter(message: message, structure: structure)
+        return structure.fields.contains { field in
+            if emitter.missingCondition(field) != nil || emitter.notNullCondition(field) != nil { return true }
+            guard let name = field.type.structName, let inner = message.structure(name) else { return false }
+            return needsUnsupported(inner)
+        }
+    }
+}
