@@ -38,7 +38,16 @@ let package = Package(
         room("Raft", ["Basics"]),
         room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
         room("Controller", ["ClusterImage", "WireProtocol", "Configuration", "Basics"]),
-        .executableTarget(name: "martlet", dependencies: ["Log"], swiftSettings: settings),
+        room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
+        room(
+            "Broker",
+            [
+                "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
+                "Environment", "Bytes", "Basics",
+            ]),
+        .executableTarget(
+            name: "martlet", dependencies: ["Broker", "Reactor", "Configuration", "Environment", "Basics"],
+            swiftSettings: settings),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
             name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",
@@ -50,5 +59,6 @@ let package = Package(
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
         tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"]),
+        tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
     ]
 )

@@ -23,4 +23,8 @@ int martlet_copy_mapped(void *target, const void *source, size_t count);
 /// Installs the SIGBUS handler that `martlet_copy_mapped` relies on. Faults elsewhere keep their default action.
 int martlet_install_fault_handler(void);
 
+#include "events.h"
+#include "files.h"
+#include "sockets.h"
+
 #endif

@@ -1,0 +1,63 @@
+// A read-only mapping of the first bytes of a file.
+//
+// Every access copies out through `martlet_copy_mapped`, which turns the SIGBUS of a failing disk or of a file that
+// became shorter into an error. The mapping ends with the last reference; it outlives the file's descriptor.
+
+package import Bytes
+internal import CLinux
+package import Environment
+
+/// A window of the real file system.
+///
+/// Proof of `@unchecked Sendable`: the address is constant and the mapping is only read.
+@safe
+package final class MappedWindow: ReadWindow, @unchecked Sendable {
+    package let count: Int
+    private let path: String
+    // Safety: the start of a mapping of `count` bytes from init to deinit; nil if that is none.
+    private let base: UnsafeMutableRawPointer?
+
+    init(_ descriptor: Int32, count: Int, path: String) throws(FileError) {
+        precondition(count >= 0, "a count of bytes")
+        self.count = count
+        self.path = path
+        guard count > 0 else {
+            unsafe base = nil
+            return
+        }
+        var mapped: UnsafeMutableRawPointer?
+        let result = unsafe martlet_map(descriptor, count, &mapped)
+        unsafe base = mapped
+        guard result == 0 else { throw FileError(errno: -result, "mmap", path: path) }
+    }
+
+    deinit { if let base = unsafe base { unsafe martlet_unmap(base, count) } }
+
+    // Safety: `target` has room for `length` bytes, and the range was checked by the caller.
+    private func copyOut(_ position: Int, _ length: Int, _ target: UnsafeMutableRawPointer?) throws(FileError) {
+        guard length > 0, let base = unsafe base, let target = unsafe target else { return }
+        let result = unsafe martlet_copy_mapped(target, base + position, length)
+        guard result == 0 else { throw FileError(.inputOutput, "read mapping", path: path, errno: -result) }
+    }
+
+    package func copy(at position: Int, count: Int, into memory: Memory) throws(FileError) {
+        precondition(position >= 0 && count >= 0 && count <= self.count - position, "a range inside the window")
+        // Safety: the range was checked just above, the block checks its own.
+        try unsafe memory.withMutableBytes(in: 0..<count) { target throws(FileError) in
+            try unsafe copyOut(position, count, target.baseAddress)
+        }
+    }
+
+    package func load<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type, at position: Int
+    ) throws(FileError) -> Value {
+        let size = MemoryLayout<Value>.size
+        precondition(position >= 0 && size <= count - position, "a range inside the window")
+        var value: Value = 0
+        // Safety: the variable has `size` bytes, and any bits are a value of an integer type.
+        try unsafe withUnsafeMutableBytes(of: &value) { target throws(FileError) in
+            try unsafe copyOut(position, size, target.baseAddress)
+        }
+        return Value(bigEndian: value)
+    }
+}
