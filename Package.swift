@@ -46,7 +46,7 @@ let package = Package(
                 "Environment", "Bytes", "Basics",
             ]),
         .executableTarget(
-            name: "martlet", dependencies: ["Broker", "Reactor", "Configuration", "Environment", "Basics"],
+            name: "martlet", dependencies: ["Broker", "Reactor", "Configuration", "Environment", "Bytes", "Basics"],
             swiftSettings: settings),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(

@@ -2,8 +2,14 @@
 
 /// Something that code can be inside of or not, such as the thread of an event loop.
 public protocol Confinement: AnyObject, Sendable {
+    /// Whether the caller runs inside.
+    var isInside: Bool { get }
+
     /// Stops the process unless the caller runs inside.
     func assertInside()
+
+    /// Runs `message` inside, later. Any thread may call.
+    func post(_ message: @escaping @Sendable () -> Void)
 }
 
 /// A value that may be named anywhere and touched only inside its confinement.

@@ -17,6 +17,11 @@ package enum SupportedFeatures {
         ("kraft.version", 0...1, 1),
     ]
 
+    /// Features that clients are told of: those whose APIs are served.
+    package static let announced: Set<String> = [
+        "metadata.version", "kraft.version", "eligible.leader.replicas.version",
+    ]
+
     /// Records that a new cluster's feature levels are made of; the quorum's own is kept in a control record.
     package static var bootstrapRecords: [VersionedRecord] {
         all.filter { $0.name != "kraft.version" }.map { feature in

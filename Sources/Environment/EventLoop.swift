@@ -5,7 +5,8 @@ package import Bytes
 
 /// A reactor as the code above it sees it.
 ///
-/// `post` may be called on any thread; all else only inside the loop.
+/// `post` may be called on any thread and runs messages in a later turn, in the order of the posts of one thread; all
+/// else is called only inside the loop.
 package protocol EventLoop: Confinement {
     /// The number of this loop in `Environment.loops`.
     var index: Int { get }
@@ -13,9 +14,6 @@ package protocol EventLoop: Confinement {
     var now: Instant { get }
     /// Blocks for receiving and for building answers.
     var buffers: BufferPool { get }
-
-    /// Runs `message` inside the loop, in a later turn, in the order of the posts of one thread.
-    func post(_ message: @escaping @Sendable () -> Void)
 
     /// Runs `action` inside the loop at `instant` or soon after, unless cancelled before.
     func schedule(at instant: Instant, _ action: @escaping () -> Void) -> TimerToken

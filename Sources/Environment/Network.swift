@@ -21,7 +21,7 @@ package protocol Network: Sendable {
     /// new connection, which reads nothing before `start`.
     func listen(
         _ address: SocketAddress, accept: @escaping @Sendable (any Transport) -> Void
-    ) throws(NetworkError) -> any Listener
+    ) throws(NetworkError) -> any ListeningSocket
 
     /// Connects from `loop`, which must be the calling one; `completion` runs inside it, never before this returns.
     func connect(
@@ -31,7 +31,7 @@ package protocol Network: Sendable {
 }
 
 /// A listening socket; any thread may call.
-package protocol Listener: AnyObject, Sendable {
+package protocol ListeningSocket: AnyObject, Sendable {
     /// The address with the real port, where 0 was asked for.
     var address: SocketAddress { get }
     /// Accepts no more.

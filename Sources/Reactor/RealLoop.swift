@@ -66,7 +66,7 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
 
     package func assertInside() { precondition(isInside, "called outside of the loop") }
 
-    var isInside: Bool { thread.load(ordering: .relaxed) == Thread.currentIdentity }
+    package var isInside: Bool { thread.load(ordering: .relaxed) == Thread.currentIdentity }
 
     /// Wakes by messages so far.
     package var wakeCount: Int { mailbox.wakes.load(ordering: .relaxed) }

@@ -12,7 +12,7 @@ internal import Synchronization
 /// The listener of the real environment.
 ///
 /// Proof of `@unchecked Sendable`: `token` and `timer` are touched inside `loop` alone; the rest is constant.
-final class SocketListener: Listener, EventSource, @unchecked Sendable {
+final class SocketListener: ListeningSocket, EventSource, @unchecked Sendable {
     /// Connections accepted in one turn.
     static let batch = 64
     static let pause = Duration.milliseconds(100)

@@ -22,7 +22,7 @@ package final class SocketNetwork: Network {
 
     package func listen(
         _ address: SocketAddress, accept: @escaping @Sendable (any Transport) -> Void
-    ) throws(NetworkError) -> any Listener {
+    ) throws(NetworkError) -> any ListeningSocket {
         let candidates = try PeerAddress.resolve(address, listening: true)
         // All interfaces: one IPv6 socket takes both families, where the system has IPv6.
         let ordered = address.host.isEmpty ? candidates.filter(\.isIPv6) + candidates.filter { !$0.isIPv6 } : candidates

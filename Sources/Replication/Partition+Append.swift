@@ -120,11 +120,12 @@ extension Partition {
         let end = plan.endOffset
         let (committed, more) = state.withLock { state -> (Offset?, Bool) in
             state.leader?.localLogEnded(at: end)
+            if state.queue.isEmpty { state.isWriting = false }
+            guard state.leader != nil else { return (nil, !state.queue.isEmpty) }
             for (request, result) in zip(requests, results) where request.acks == -1 {
                 state.unacknowledged.append(
                     Unacknowledged(committedAt: end, result: result, completion: request.completion))
             }
-            if state.queue.isEmpty { state.isWriting = false }
             return (state.leader?.highWatermark, !state.queue.isEmpty)
         }
         for (request, result) in zip(requests, results) where request.acks != -1 {
@@ -136,6 +137,8 @@ extension Partition {
             if committed < end {
                 for request in requests where request.acks == -1 { request.completion(.parked) }
             }
+        } else {
+            for request in requests where request.acks == -1 { request.completion(.done(.refused(.notLeader))) }
         }
         if more { loop.post { self.decide(on: loop) } }
     }

@@ -69,6 +69,21 @@ package final class Partition: Sendable {
         raiseHighWatermark(to: leader.highWatermark)
     }
 
+    /// Leads no more: what is queued is refused, waiting producers are told, watchers look anew.
+    package func resign() {
+        let (queued, waiting, watchers) = state.withLock { state in
+            let taken = (state.queue, state.unacknowledged, state.watchers)
+            state.leader = nil
+            state.queue = []
+            state.unacknowledged = []
+            state.watchers = []
+            return taken
+        }
+        for request in queued { request.completion(.done(.refused(.notLeader))) }
+        for entry in waiting { entry.completion(.done(.refused(.notLeader))) }
+        for watcher in watchers { watcher.notify() }
+    }
+
     /// Changes what the topic's configuration says.
     package func setMinimumInSync(_ count: Int) {
         state.withLock { $0.leader?.minimumInSync = count }

@@ -12,7 +12,7 @@ private let loopback = SocketAddress(host: "127.0.0.1", port: 0)
 /// Listens and gives each connection to a recorder.
 private func serve(
     _ world: Environment, _ inbox: Inbox<Event>, _ answer: @escaping @Sendable (any Transport, ByteSlice) -> Void
-) throws -> any Listener {
+) throws -> any ListeningSocket {
     try world.network.listen(loopback) { transport in transport.start(Recorder(transport, inbox, answer)) }
 }
 

@@ -1,0 +1,49 @@
+// The one table of the APIs that this broker serves: dispatch, ApiVersions, metrics names and the support page of the
+// documentation all follow from it.
+
+internal import Bytes
+internal import WireProtocol
+
+/// An API as this broker serves it.
+struct Api: Sendable {
+    let key: ApiKey
+    /// Versions that are served.
+    let versions: ClosedRange<Int16>
+    /// The lowest version that ApiVersions announces, where it differs from what is served.
+    let announcedMin: Int16
+    let handle: @Sendable (inout ByteReader, Call) throws(DecodeError) -> Void
+
+    init<Request: RequestMessage>(
+        _ type: Request.Type, upTo latest: Int16? = nil, announcedMin: Int16? = nil,
+        _ handler: @escaping @Sendable (Request, Call) -> Void
+    ) {
+        key = Request.apiKey
+        versions = Request.versions.lowerBound...(latest ?? Request.versions.upperBound)
+        self.announcedMin = announcedMin ?? Request.versions.lowerBound
+        handle = { (reader, call) throws(DecodeError) in
+            handler(try Request(checking: &reader, version: call.version), call)
+        }
+    }
+
+    /// A version that is not served closes the connection; but ApiVersions tells which are (KIP-511).
+    func refuseVersion(_ call: Call) {
+        guard key == .apiVersions else { return call.fail("unsupported version \(call.version) of \(key)") }
+        ApiVersionsHandler.refuseVersion(call)
+    }
+}
+
+enum ApiTable {
+    /// All served APIs in the order of their keys.
+    static let all: [Api] = [
+        Api(ProduceRequest.self, announcedMin: 0, ProduceHandler.handle),
+        Api(FetchRequest.self, FetchHandler.handle),
+        Api(ListOffsetsRequest.self, ListOffsetsHandler.handle),
+        Api(MetadataRequest.self, MetadataHandler.handle),
+        Api(ApiVersionsRequest.self, ApiVersionsHandler.handle),
+        Api(CreateTopicsRequest.self, CreateTopicsHandler.handle),
+        Api(DeleteTopicsRequest.self, DeleteTopicsHandler.handle),
+        Api(CreatePartitionsRequest.self, CreatePartitionsHandler.handle),
+    ].sorted { $0.key.rawValue < $1.key.rawValue }
+
+    static let byKey: [ApiKey: Api] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
+}

@@ -1,0 +1,214 @@
+// Starting a node: lock and check the folders, format what is empty, load the metadata, open the logs, listen, lead,
+// register, serve. And stopping it: answer what is under way, close the logs, note that all is in order.
+
+internal import Basics
+internal import Bytes
+internal import ClusterImage
+package import Configuration
+internal import Controller
+package import Environment
+internal import Log
+internal import Raft
+internal import WireProtocol
+
+extension Broker {
+    /// Opens a node's folders and listens; it serves when `completion` is called, on loop 0.
+    /// Blocks for as long as the logs take to open; call before the loops have anything else to do.
+    package static func start(
+        _ environment: Environment, _ node: NodeConfiguration, logger: Logger,
+        completion: @escaping @Sendable (StartFailure?) -> Void
+    ) throws(StartFailure) -> Broker {
+        for warning in node.warnings { logger.warning("configuration", warning) }
+        let opened = try OpenedFolders(environment, node, logger)
+        let metadata = opened.metadata
+        let view = ClusterView(image: metadata.controller.image)
+        let broker = Broker(
+            environment: environment, node: node, logger: logger, replicas: opened.replicas,
+            identity: opened.identity, view: view)
+        let limits = Limits(node, loops: environment.loops.count)
+        let starting = Handover(metadata)
+        let listeners = Handover([any ListeningSocket]())
+        for loop in environment.loops {
+            loop.post {
+                let shard = Shard(loop: loop, broker: broker, limits: limits, logger: logger, view: view)
+                let confined = Confined(shard, to: loop)
+                let isLast = broker.withState { state in
+                    state.shards.append(confined)
+                    return state.shards.count == environment.loops.count
+                }
+                guard isLast else { return }
+                broker.controllerLoop.post {
+                    broker.lead(starting.take(), listeners, completion)
+                }
+            }
+        }
+        return broker
+    }
+
+    /// Inside the controller's loop, once all shards are there.
+    private func lead(
+        _ metadata: LoadedMetadata, _ listeners: Handover<[any ListeningSocket]>,
+        _ completion: @escaping @Sendable (StartFailure?) -> Void
+    ) {
+        let endpoints: [RegisterBrokerRecord.BrokerEndpoint]
+        do {
+            endpoints = try listen()
+        } catch {
+            return completion(error)
+        }
+        let driver = MetadataDriver(loop: controllerLoop, environment: environment, loaded: metadata) {
+            image, touched, done in self.publish(image, touched, completion: done)
+        }
+        let confined = Confined(driver, to: controllerLoop)
+        withState { $0.driver = confined }
+        driver.lead(voters: metadata.voters) { failure in
+            if let failure { return completion(.metadata(failure)) }
+            self.register(driver, metadata.bootstrap, endpoints, completion)
+        }
+    }
+
+    private func register(
+        _ driver: MetadataDriver, _ bootstrap: [VersionedRecord], _ endpoints: [RegisterBrokerRecord.BrokerEndpoint],
+        _ completion: @escaping @Sendable (StartFailure?) -> Void
+    ) {
+        var random = RandomSourceGenerator(environment.random)
+        let incarnation = Uuid.random(using: &random)
+        if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap)) { _ in } }
+        let endpoint = node.controllerEndpoint
+        driver.append(
+            driver.controller.registerController(
+                id: identity.nodeId, incarnation: incarnation,
+                endpoint: RegisterControllerRecord.ControllerEndpoint {
+                    $0.name = endpoint?.name ?? "CONTROLLER"
+                    $0.host = endpoint?.host ?? "127.0.0.1"
+                    $0.port = endpoint?.port ?? OpenedFolders.unboundControllerPort
+                    $0.securityProtocol = endpoint?.protocolId ?? 0
+                })) { _ in }
+        let epoch = driver.nextOffset
+        let description = BrokerDescription(
+            id: identity.nodeId, incarnation: incarnation, endpoints: endpoints, rack: node["broker.rack"],
+            directories: replicas.directoryIds)
+        driver.append(driver.controller.register(description, epoch: epoch)) { _ in }
+        driver.append(driver.controller.unfence(identity.nodeId)) { failure in
+            if let failure { return completion(.metadata(failure)) }
+            self.withState { $0.brokerEpoch = epoch.rawValue }
+            self.serve()
+            completion(nil)
+        }
+    }
+
+    // MARK: Listening
+
+    private func listen() throws(StartFailure) -> [RegisterBrokerRecord.BrokerEndpoint] {
+        var endpoints: [RegisterBrokerRecord.BrokerEndpoint] = []
+        for listener in node.brokerListeners {
+            let opened: any ListeningSocket
+            do throws(NetworkError) {
+                opened = try environment.network.listen(
+                    SocketAddress(host: listener.host, port: listener.port)
+                ) { transport in self.accept(transport, listener: listener.name) }
+            } catch {
+                throw .network("\(listener.name)://\(listener.host):\(listener.port)", error)
+            }
+            withState { $0.listeners.append(opened) }
+            let advertised = node.brokerEndpoints.first { $0.name == listener.name } ?? listener
+            endpoints.append(
+                RegisterBrokerRecord.BrokerEndpoint {
+                    $0.name = listener.name
+                    $0.host = advertised.host.isEmpty || advertised.host == "0.0.0.0" ? "localhost" : advertised.host
+                    $0.port = advertised.port == 0 ? opened.address.port : advertised.port
+                    $0.securityProtocol = listener.protocolId
+                })
+        }
+        return endpoints
+    }
+
+    private func accept(_ transport: any Transport, listener: String) {
+        let shard = withState { $0.shards.first { $0.confinement === transport.loop } }
+        guard let shard, brokerEpoch >= 0 else { return transport.close() }
+        shard.value.accept(transport, listener: listener)
+    }
+
+    /// The addresses that are listened on, with their real ports.
+    package var addresses: [SocketAddress] { withState { $0.listeners.map(\.address) } }
+
+    // MARK: Serving
+
+    private func serve() {
+        let listeners = addresses.map(\.description).joined(separator: ",")
+        logger.info(
+            "broker", "started",
+            [("node", "\(identity.nodeId)"), ("cluster", identity.clusterId), ("listeners", listeners)])
+        every(.milliseconds(Int64(node.int("replica.high.watermark.checkpoint.interval.ms")))) { broker in
+            broker.environment.pool.run {
+                do {
+                    try broker.replicas.writeCheckpoints()
+                } catch {
+                    broker.logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
+                }
+                broker.replicas.removeRetired()
+            }
+        }
+        every(.seconds(10)) { broker in
+            for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
+        }
+    }
+
+    /// Runs `action` inside the controller's loop again and again, as long as the node serves.
+    private func every(_ interval: Duration, _ action: @escaping (Broker) -> Void) {
+        _ = controllerLoop.schedule(at: controllerLoop.now + interval) {
+            guard self.withState({ !$0.isStopping }) else { return }
+            action(self)
+            self.every(interval, action)
+        }
+    }
+
+    // MARK: Stopping
+
+    /// Stops in order; `completion` runs on loop 0 when everything is on disk.
+    package func stop(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
+        let (shards, listeners, wasStopping) = withState { state in
+            defer { state.isStopping = true }
+            return (state.shards, state.listeners, state.isStopping)
+        }
+        guard !wasStopping else { return }
+        for listener in listeners { listener.close() }
+        let left = SharedCounter(shards.count)
+        for shard in shards {
+            shard.confinement.post {
+                shard.value.end {
+                    guard left.decrement() == 0 else { return }
+                    self.controllerLoop.post { self.close(completion) }
+                }
+            }
+        }
+    }
+
+    private func close(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
+        guard let driver = withState({ $0.driver }) else { return completion(nil) }
+        driver.value.append(driver.value.controller.fence(identity.nodeId)) { failure in
+            if let failure { return completion(.metadata(failure)) }
+            let loop = self.controllerLoop
+            self.environment.pool.run {
+                var failure: StartFailure?
+                do throws(StorageError) {
+                    try self.replicas.closeLogs()
+                } catch {
+                    failure = .storage(error)
+                }
+                let outcome = failure
+                loop.post {
+                    guard outcome == nil else { return completion(outcome) }
+                    do throws(StorageError) {
+                        try driver.value.close()
+                        try self.replicas.endRun(brokerEpoch: self.brokerEpoch)
+                        self.logger.info("broker", "stopped", [("node", "\(self.identity.nodeId)")])
+                        completion(nil)
+                    } catch {
+                        completion(.storage(error))
+                    }
+                }
+            }
+        }
+    }
+}

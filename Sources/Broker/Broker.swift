@@ -1,0 +1,190 @@
+// A node: its folders, its controller, its loops and listeners. Starts from an environment and a configuration, so that
+// the simulator runs the very same code.
+
+internal import Basics
+internal import ClusterImage
+package import Configuration
+internal import Controller
+package import Environment
+package import Log
+internal import Synchronization
+internal import WireProtocol
+
+/// Why a node did not start.
+package enum StartFailure: Error, Sendable, CustomStringConvertible {
+    case storage(StorageError)
+    case network(String, NetworkError)
+    case refused(String)
+    case metadata(String)
+
+    static func metadata(_ failure: MetadataFailure) -> StartFailure { .metadata("\(failure)") }
+
+    package var description: String {
+        switch self {
+        case .storage(.file(let error)) where error.kind == .locked:
+            "another process uses the data folder: \(error.path) is locked"
+        case .storage(let error): "\(error)"
+        case .network(let what, let error): "cannot listen on \(what): \(error)"
+        case .refused(let reason): reason
+        case .metadata(let reason): "the metadata log failed: \(reason)"
+        }
+    }
+}
+
+/// A running node. Any thread may call, unless said otherwise.
+package final class Broker: Sendable {
+    package let environment: Environment
+    package let node: NodeConfiguration
+    let logger: Logger
+    let replicas: ReplicaFolders
+    let identity: MetaProperties
+    private let state: Mutex<State>
+
+    struct State: Sendable {
+        var shards: [Confined<Shard>] = []
+        var driver: Confined<MetadataDriver>?
+        var listeners: [any ListeningSocket] = []
+        var connections = 0
+        var brokerEpoch: Int64 = -1
+        /// The view that all loops have taken or will take.
+        var view: ClusterView
+        var isApplying = false
+        var isStopping = false
+        var pendingViews: [@Sendable () -> Void] = []
+    }
+
+    init(
+        environment: Environment, node: NodeConfiguration, logger: Logger, replicas: ReplicaFolders,
+        identity: MetaProperties, view: ClusterView
+    ) {
+        self.environment = environment
+        self.node = node
+        self.logger = logger
+        self.replicas = replicas
+        self.identity = identity
+        state = Mutex(State(view: view))
+    }
+
+    var nodeId: NodeId { identity.nodeId }
+    var controllerLoop: any EventLoop { environment.loops[0] }
+    var wallClock: Timestamp { environment.clock.wallClock }
+    package var brokerEpoch: Int64 { state.withLock { $0.brokerEpoch } }
+
+    func withState<Result: Sendable>(_ body: (inout State) -> Result) -> Result {
+        state.withLock { body(&$0) }
+    }
+
+    // MARK: Connections
+
+    func admitConnection() -> Bool {
+        let limit = node.int("max.connections")
+        return state.withLock { state in
+            guard state.connections < limit else { return false }
+            state.connections += 1
+            return true
+        }
+    }
+
+    func releaseConnection() { state.withLock { $0.connections -= 1 } }
+
+    /// Where clients of the listener that `context` came in by reach `broker`.
+    func endpoint(of broker: BrokerImage, for context: RequestContext) -> BrokerImage.Endpoint? {
+        broker.endpoint(context.listener)
+    }
+
+    // MARK: Decisions
+
+    /// Has the controller decide; `completion` runs on `loop` when the records are committed and all loops have taken
+    /// the image that holds them.
+    func decide<Reply: Sendable>(
+        on loop: any EventLoop, _ decide: @escaping @Sendable (inout Controller) -> Decision<Reply>,
+        completion: @escaping (Result<Reply, MetadataFailure>) -> Void
+    ) {
+        guard let driver = state.withLock({ $0.driver }) else { return completion(.failure(.stopped)) }
+        let completion = Confined(completion, to: loop)
+        controllerLoop.post {
+            driver.value.submit(decide) { result in
+                loop.post { completion.value(result) }
+            }
+        }
+    }
+
+    /// Makes a committed image visible: replicas first, on the pool, then every loop; calls back on the controller's
+    /// loop. One image at a time, in order.
+    func publish(
+        _ image: ClusterImage, _ touched: MetadataDriver.Touched, completion: @escaping () -> Void
+    ) {
+        let completion = Confined(completion, to: controllerLoop)
+        let job: @Sendable () -> Void = { self.applyOnPool(image, touched, completion) }
+        let isFirst = state.withLock { state in
+            if state.isApplying { state.pendingViews.append(job) }
+            defer { state.isApplying = true }
+            return !state.isApplying
+        }
+        if isFirst { job() }
+    }
+
+    private func applyOnPool(
+        _ image: ClusterImage, _ touched: MetadataDriver.Touched, _ completion: Confined<() -> Void>
+    ) {
+        environment.pool.run {
+            let before = self.state.withLock { $0.view }
+            let view = self.replicas.apply(image, touched: touched, before: before)
+            let shards = self.state.withLock { state in
+                state.view = view
+                return state.shards
+            }
+            let shared = SharedCounter(shards.count)
+            for shard in shards {
+                shard.confinement.post {
+                    shard.value.take(view)
+                    guard shared.decrement() == 0 else { return }
+                    self.controllerLoop.post { self.applied(completion) }
+                }
+            }
+            if shards.isEmpty { self.controllerLoop.post { self.applied(completion) } }
+        }
+    }
+
+    private func applied(_ completion: Confined<() -> Void>) {
+        let next = state.withLock { state -> (@Sendable () -> Void)? in
+            if state.pendingViews.isEmpty {
+                state.isApplying = false
+                return nil
+            }
+            return state.pendingViews.removeFirst()
+        }
+        next?()
+        completion.value()
+    }
+}
+
+/// Counts down across threads.
+final class SharedCounter: Sendable {
+    private let value: Atomic<Int>
+
+    init(_ count: Int) { value = Atomic(count) }
+
+    /// One less; answers what is left.
+    func decrement() -> Int { value.subtract(1, ordering: .acquiringAndReleasing).newValue }
+}
+
+/// Hands a value that is not sendable to another place, once.
+///
+/// The giver keeps no reference that it uses after handing over.
+final class Handover<Value>: Sendable {
+    private let content: Mutex<Value?>
+
+    init(_ value: sending Value) { content = Mutex(value) }
+
+    /// The value; it may be taken once.
+    func take() -> sending Value {
+        let taken = content.withLock { content in
+            let value = content
+            content = nil
+            return value
+        }
+        guard let taken else { preconditionFailure("handed over twice") }
+        return taken
+    }
+}

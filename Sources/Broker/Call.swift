@@ -1,0 +1,77 @@
+// One request under way: who asks, what was asked, and the way back.
+
+internal import Basics
+internal import Bytes
+internal import Environment
+internal import WireProtocol
+
+/// The origin of a request; handlers decide by it, and (later) an authorizer.
+struct RequestContext {
+    var apiKey: ApiKey
+    var version: Int16
+    var correlationId: Int32
+    var clientId: String?
+    /// The name of the listener that the connection came in by.
+    var listener: String
+    var remoteAddress: SocketAddress
+    var localAddress: SocketAddress
+    /// Nobody is anybody until authentication is built.
+    var principal = "User:ANONYMOUS"
+}
+
+/// A request that waits for its answer. Owner: the loop of its connection.
+///
+/// It is answered once: by `answer`, `answerNothing` or `fail`; later calls do nothing.
+final class Call {
+    let context: RequestContext
+    let shard: Shard
+    /// Bytes of the request's frame, counted against the limits until it is answered.
+    let frameCount: Int
+    private weak var connection: Connection?
+    private let slot: UInt64
+    private var isAnswered = false
+
+    init(context: RequestContext, shard: Shard, connection: Connection, slot: UInt64, frameCount: Int) {
+        self.context = context
+        self.shard = shard
+        self.connection = connection
+        self.slot = slot
+        self.frameCount = frameCount
+    }
+
+    var version: Int16 { context.version }
+    var loop: any EventLoop { shard.loop }
+
+    /// Sends `response` when all earlier requests of the connection are answered.
+    func answer(_ response: some ResponseMessage) { answer(response, version: context.version) }
+
+    /// The same in another version than the request's, for ApiVersions alone.
+    func answer(_ response: some ResponseMessage, version: Int16) {
+        guard settle() else { return }
+        connection?.complete(
+            slot, with: response.frame(version: version, correlationId: context.correlationId), of: self)
+    }
+
+    /// Ends a request that gets no answer (acks=0).
+    func answerNothing() {
+        guard settle() else { return }
+        connection?.complete(slot, with: [], of: self)
+    }
+
+    /// Closes the connection: Kafka's answer to what cannot be answered.
+    func fail(_ reason: String) {
+        guard settle() else { return }
+        connection?.close(reason)
+    }
+
+    /// The request is under way no more; false if it was answered before.
+    private func settle() -> Bool {
+        guard !isAnswered else { return false }
+        isAnswered = true
+        shard.ended(frameCount)
+        return true
+    }
+
+    /// Whether the peer is still there to be answered.
+    var isWanted: Bool { !isAnswered && connection != nil }
+}

@@ -1,0 +1,40 @@
+// What a loop sees of the cluster: the committed image, and the replicas of this node, topic by topic. Immutable; a
+// change makes a new view that shares all topics which did not change, and every loop takes it by mailbox.
+
+internal import Basics
+internal import ClusterImage
+internal import Configuration
+internal import Replication
+
+/// A topic as the data path uses it.
+final class TopicView: Sendable {
+    let image: TopicImage
+    let configuration: TopicConfiguration
+    /// Replicas on this node, by partition number.
+    let replicas: [Int32: Partition]
+
+    init(image: TopicImage, configuration: TopicConfiguration, replicas: [Int32: Partition]) {
+        self.image = image
+        self.configuration = configuration
+        self.replicas = replicas
+    }
+
+    var name: String { image.name }
+    var id: Uuid { image.id }
+}
+
+/// The cluster as of one committed offset.
+struct ClusterView: Sendable {
+    var image: ClusterImage
+    var byId: [Uuid: TopicView] = [:]
+
+    init(image: ClusterImage) { self.image = image }
+
+    func topic(_ name: String) -> TopicView? { image.topicIds[name].flatMap { byId[$0] } }
+    func topic(_ id: Uuid) -> TopicView? { byId[id] }
+
+    /// Live brokers, by id.
+    var liveBrokers: [BrokerImage] {
+        image.brokers.values.filter { !$0.isFenced }.sorted { $0.id < $1.id }
+    }
+}

@@ -1,0 +1,191 @@
+// A client's connection: frames in, answers out in the order of the requests.
+//
+// Requests are started without waiting for the answers of earlier ones (pipelining). What is under way is bounded in
+// requests and bytes; beyond that, and while the peer does not take its answers, nothing more is read.
+//
+// Owner: the loop of its transport.
+
+internal import Basics
+internal import Bytes
+internal import Environment
+internal import WireProtocol
+
+final class Connection: TransportHandler {
+    /// Unsent bytes beyond which nothing more is read.
+    private static let unsentMax = 1 << 20
+
+    let transport: any Transport
+    private let shard: Shard
+    private let listener: String
+    private var assembler: FrameAssembler
+    /// Answers by request: nil until it is there. The first is of the request `firstSlot`.
+    private var answers: [[Outgoing]?] = []
+    private var firstSlot: UInt64 = 0
+    /// Frames that wait until less is under way.
+    private var backlog: [ByteSlice] = []
+    private var bytesUnderWay = 0
+    private var isReading = true
+    private var isClosed = false
+    private var isFlushing = false
+    private var isEnding = false
+    private(set) var lastActive: Instant
+    /// What the client said of itself in ApiVersions.
+    var software: (name: String, version: String)?
+
+    init(_ transport: any Transport, shard: Shard, listener: String) {
+        self.transport = transport
+        self.shard = shard
+        self.listener = listener
+        lastActive = shard.loop.now
+        assembler = FrameAssembler(lengthMax: shard.limits.requestBytesMax, buffers: shard.loop.buffers)
+    }
+
+    // MARK: Receiving
+
+    var receiveTarget: ReceiveTarget? { assembler.receiveTarget }
+
+    func received(_ bytes: ByteSlice) {
+        lastActive = shard.loop.now
+        do {
+            try assembler.receive(bytes) { frame in take(frame) }
+        } catch {
+            close("a frame of impossible length")
+        }
+    }
+
+    private func take(_ frame: ByteSlice) {
+        guard !isClosed, !isEnding else { return }
+        guard backlog.isEmpty, hasRoom else {
+            backlog.append(frame)
+            return adjustReading()
+        }
+        begin(frame)
+        adjustReading()
+    }
+
+    private var hasRoom: Bool {
+        answers.count < shard.limits.requestsPerConnectionMax && transport.unsentCount < Connection.unsentMax
+            && (bytesUnderWay == 0 || shard.hasRoom)
+    }
+
+    private func begin(_ frame: ByteSlice) {
+        var reader = ByteReader(frame)
+        let header: RequestHeader
+        do {
+            header = try RequestHeader(from: &reader)
+        } catch {
+            return close("a request header that does not parse: \(error)")
+        }
+        guard let key = header.apiKey, let api = ApiTable.byKey[key] else {
+            return close("unknown api key \(header.requestApiKey)")
+        }
+        let context = RequestContext(
+            apiKey: key, version: header.requestApiVersion, correlationId: header.correlationId,
+            clientId: header.clientId, listener: listener, remoteAddress: transport.remoteAddress,
+            localAddress: transport.localAddress)
+        let call = Call(
+            context: context, shard: shard, connection: self, slot: firstSlot + UInt64(answers.count),
+            frameCount: frame.count)
+        answers.append(nil)
+        bytesUnderWay += frame.count
+        shard.began(frame.count)
+        guard api.versions.contains(context.version) else {
+            return api.refuseVersion(call)
+        }
+        shard.counters.requests[Int(key.rawValue), default: 0] += 1
+        do {
+            try api.handle(&reader, call)
+        } catch {
+            call.fail("a request that does not parse: \(key) version \(context.version): \(error)")
+        }
+    }
+
+    // MARK: Answering
+
+    /// Puts the answer of the request `slot` in its place and sends what is complete from the front.
+    func complete(_ slot: UInt64, with pieces: [Outgoing], of call: Call) {
+        guard !isClosed, slot >= firstSlot, slot - firstSlot < answers.count else { return }
+        bytesUnderWay -= call.frameCount
+        answers[Int(slot - firstSlot)] = pieces
+        guard slot == firstSlot, !isFlushing else { return }
+        isFlushing = true
+        shard.loop.proceed { self.flush() }
+    }
+
+    private func flush() {
+        isFlushing = false
+        guard !isClosed else { return }
+        var pieces: [Outgoing] = []
+        var count = 0
+        while count < answers.count, let answer = answers[count] {
+            pieces += answer
+            count += 1
+        }
+        answers.removeFirst(count)
+        firstSlot += UInt64(count)
+        if answers.isEmpty { answers = [] }
+        if !pieces.isEmpty { transport.send(pieces) }
+        resume()
+    }
+
+    private func resume() {
+        var taken = 0
+        while taken < backlog.count, hasRoom, !isClosed {
+            begin(backlog[taken])
+            taken += 1
+        }
+        backlog.removeFirst(min(taken, backlog.count))
+        if backlog.isEmpty { backlog = [] }
+        adjustReading()
+        if isEnding, answers.isEmpty, backlog.isEmpty, !isClosed { transport.closeAfterSending() }
+    }
+
+    private func adjustReading() {
+        let wanted = backlog.isEmpty && hasRoom && !isEnding
+        guard wanted != isReading, !isClosed else { return }
+        isReading = wanted
+        transport.setReading(wanted)
+        if !wanted { shard.paused(self) }
+    }
+
+    /// Looks again whether there is room, when something else than this connection made some.
+    func roomMayHaveCome() {
+        guard !isClosed, !isReading || !backlog.isEmpty else { return }
+        resume()
+    }
+
+    func sent() {
+        lastActive = shard.loop.now
+        if !isReading { resume() }
+    }
+
+    // MARK: Ending
+
+    var isIdle: Bool { answers.isEmpty && backlog.isEmpty && transport.unsentCount == 0 }
+
+    /// Answers what is under way and closes.
+    func end() {
+        guard !isEnding, !isClosed else { return }
+        isEnding = true
+        adjustReading()
+        if answers.isEmpty, backlog.isEmpty { transport.closeAfterSending() }
+    }
+
+    func close(_ reason: String) {
+        guard !isClosed else { return }
+        shard.logger.info(
+            "connection", "closed", [("peer", "\(transport.remoteAddress)"), ("reason", reason)])
+        release()
+        transport.close()
+    }
+
+    func closed(_ reason: CloseReason) { release() }
+
+    private func release() {
+        guard !isClosed else { return }
+        isClosed = true
+        shard.removed(self)
+        answers = []
+        backlog = []
+    }
+}

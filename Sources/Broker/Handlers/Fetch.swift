@@ -1,0 +1,323 @@
+// Fetch: ranges of segment files below the high watermark. A fetch that finds too little waits, parked, until a watched
+// partition has more or its time is up.
+//
+// Sizes follow KIP-74: partitions are served in the order of the request up to the limits; the first one that has data
+// gives at least one whole batch, however large.
+
+internal import Basics
+internal import Bytes
+internal import ClusterImage
+internal import Environment
+internal import Log
+internal import Replication
+internal import WireProtocol
+
+enum FetchHandler {
+    static func handle(_ request: FetchRequest, _ call: Call) {
+        let replica = call.version >= 15 ? request.replicaState.replicaId : request.replicaId
+        guard replica < 0 else {
+            return call.answer(FetchResponse { $0.errorCode = .invalidRequest })
+        }
+        FetchOperation(request, call).start()
+    }
+}
+
+/// One Fetch request under way. Owner: the loop of its connection.
+final class FetchOperation {
+    private let request: FetchRequest
+    private let call: Call
+    private let byId: Bool
+    private var session: FetchSession?
+    private var isFull = false
+    /// The partitions of this fetch in the order of service.
+    private var wanted: [(key: PartitionKey, state: FetchedPartition)] = []
+    private var timer: TimerToken?
+    private var watches: [(partition: Partition, token: Partition.WatchToken)] = []
+    private var isDone = false
+
+    init(_ request: FetchRequest, _ call: Call) {
+        self.request = request
+        self.call = call
+        byId = call.version >= 13
+    }
+
+    private var shard: Shard { call.shard }
+
+    func start() {
+        if let code = openSession() {
+            return call.answer(FetchResponse { $0.errorCode = code })
+        }
+        let deadline = call.loop.now + .milliseconds(Int64(max(0, request.maxWaitMs)))
+        attempt(isLast: request.maxWaitMs <= 0, deadline: deadline)
+    }
+
+    // MARK: Session
+
+    private func openSession() -> ErrorCode? {
+        let epoch = request.sessionEpoch
+        if epoch == FetchSessions.initialEpoch || epoch == FetchSessions.finalEpoch {
+            isFull = true
+            if request.sessionId != 0 { shard.sessions.close(request.sessionId) }
+            if epoch == FetchSessions.initialEpoch, call.version >= 7 {
+                let random = shard.broker.environment.random
+                session = shard.sessions.open(now: call.loop.now) { random.next() }
+            }
+            let asked = namedPartitions()
+            for (key, state) in asked { session?.set(key, state) }
+            wanted = asked
+            return nil
+        }
+        guard let known = shard.sessions[request.sessionId] else { return .fetchSessionIdNotFound }
+        guard known.epoch == epoch else { return .invalidFetchSessionEpoch }
+        known.epoch = FetchSessions.next(epoch)
+        known.lastUsed = call.loop.now
+        for (key, state) in namedPartitions() { known.set(key, state) }
+        for topic in request.forgottenTopicsData {
+            for partition in topic.partitions { known.forget(key(topic.topic, topic.topicId, partition)) }
+        }
+        session = known
+        wanted = known.order.compactMap { key in known.partitions[key].map { (key, $0) } }
+        return nil
+    }
+
+    private func key(_ name: String, _ id: Uuid, _ partition: Int32) -> PartitionKey {
+        byId
+            ? PartitionKey(topicId: id, topicName: "", partition: partition)
+            : PartitionKey(topicId: .zero, topicName: name, partition: partition)
+    }
+
+    private func namedPartitions() -> [(key: PartitionKey, state: FetchedPartition)] {
+        var named: [(key: PartitionKey, state: FetchedPartition)] = []
+        for topic in request.topics {
+            for partition in topic.partitions {
+                var state = FetchedPartition(
+                    topicId: topic.topicId, topicName: topic.topic, partition: partition.partition)
+                state.fetchOffset = partition.fetchOffset
+                state.bytesMax = partition.partitionMaxBytes
+                state.currentLeaderEpoch = partition.currentLeaderEpoch
+                state.lastFetchedEpoch = partition.lastFetchedEpoch
+                state.logStartOffset = partition.logStartOffset
+                named.append((key(topic.topic, topic.topicId, partition.partition), state))
+            }
+        }
+        return named
+    }
+
+    // MARK: Reading
+
+    /// What one partition answers.
+    private struct Found {
+        var data: FetchResponse.PartitionData
+        var count = 0
+        var replica: Partition?
+    }
+
+    private func attempt(isLast: Bool, deadline: Instant) {
+        guard call.isWanted else { return stopWaiting() }
+        var budget = min(Int(max(0, request.maxBytes)), shard.limits.fetchBytesMax)
+        var found: [Found] = []
+        found.reserveCapacity(wanted.count)
+        var total = 0
+        var mustAnswer = isLast || wanted.isEmpty
+        for (_, state) in wanted {
+            let answer = read(state, budget: budget, isFirst: total == 0)
+            if answer.data.errorCode.isError || answer.data.divergingEpoch.epoch >= 0 { mustAnswer = true }
+            total += answer.count
+            budget = max(0, budget - answer.count)
+            found.append(answer)
+        }
+        if mustAnswer || total >= Int(request.minBytes) || !park(found, deadline: deadline) {
+            return answer(found)
+        }
+    }
+
+    private func read(_ state: FetchedPartition, budget: Int, isFirst: Bool) -> Found {
+        let view = shard.view
+        guard let topic = byId ? view.topic(state.topicId) : view.topic(state.topicName) else {
+            return failed(state, byId ? .unknownTopicId : .unknownTopicOrPartition)
+        }
+        guard let image = topic.image.partitions[state.partition] else { return failed(state, .unknownTopicOrPartition) }
+        guard let replica = topic.replicas[state.partition] else {
+            let isHere = image.replicas.contains(shard.broker.nodeId)
+            return failed(state, isHere ? .kafkaStorageError : .notLeaderOrFollower, image)
+        }
+        guard let leader = replica.leader else { return failed(state, .notLeaderOrFollower, image) }
+        if state.currentLeaderEpoch >= 0 {
+            if state.currentLeaderEpoch < leader.epoch.rawValue { return failed(state, .fencedLeaderEpoch, image) }
+            if state.currentLeaderEpoch > leader.epoch.rawValue { return failed(state, .unknownLeaderEpoch) }
+        }
+        return read(state, replica, budget: budget, isFirst: isFirst)
+    }
+
+    private func read(_ state: FetchedPartition, _ replica: Partition, budget: Int, isFirst: Bool) -> Found {
+        let highWatermark = replica.highWatermark
+        let lastStable = replica.lastStableOffset
+        let limit = request.isolationLevel == 1 ? lastStable : highWatermark
+        var found = Found(data: FetchResponse.PartitionData { $0.partitionIndex = state.partition }, replica: replica)
+        found.data.records = .bytes(.empty)
+        if let diverging = divergence(state, replica) {
+            found.data.divergingEpoch = diverging
+            return found
+        }
+        do {
+            let read = try replica.log.read(
+                from: Offset(state.fetchOffset), limit: limit, countMax: min(Int(max(0, state.bytesMax)), budget),
+                wholeFirst: isFirst)
+            found.data.highWatermark = highWatermark.rawValue
+            found.data.lastStableOffset = lastStable.rawValue
+            found.data.logStartOffset = read.startOffset.rawValue
+            found.data.abortedTransactions = request.isolationLevel == 1 ? [] : nil
+            found.count = read.count
+            if let region = read.region { found.data.records = .pieces([.file(region)]) }
+            return found
+        } catch ReadFailure.offsetOutOfRange {
+            return failed(state, .offsetOutOfRange)
+        } catch {
+            shard.logger.error("fetch", "cannot read", [("partition", "\(replica.id)"), ("reason", "\(error)")])
+            return failed(state, .kafkaStorageError)
+        }
+    }
+
+    /// A fetcher whose last epoch this log does not know, or ended earlier, is told where to cut (KIP-595).
+    private func divergence(_ state: FetchedPartition, _ replica: Partition) -> FetchResponse.EpochEndOffset? {
+        guard state.lastFetchedEpoch >= 0 else { return nil }
+        let asked = LeaderEpoch(state.lastFetchedEpoch)
+        guard let answer = replica.log.epochs.endOffset(for: asked, end: replica.log.endOffset) else { return nil }
+        guard answer.epoch < asked || answer.end.rawValue < state.fetchOffset else { return nil }
+        return FetchResponse.EpochEndOffset {
+            $0.epoch = answer.epoch.rawValue
+            $0.endOffset = answer.end.rawValue
+        }
+    }
+
+    private func failed(_ state: FetchedPartition, _ code: ErrorCode, _ image: PartitionImage? = nil) -> Found {
+        Found(
+            data: FetchResponse.PartitionData {
+                $0.partitionIndex = state.partition
+                $0.errorCode = code
+                $0.highWatermark = -1
+                $0.abortedTransactions = nil
+                $0.records = .bytes(.empty)
+                if let image, code == .notLeaderOrFollower || code == .fencedLeaderEpoch {
+                    $0.currentLeader.leaderId = image.leader.rawValue
+                    $0.currentLeader.leaderEpoch = image.leaderEpoch.rawValue
+                }
+            })
+    }
+
+    // MARK: Waiting
+
+    /// Watches all partitions; false if one has grown meanwhile and it is better to look again.
+    private func park(_ found: [Found], deadline: Instant) -> Bool {
+        stopWatching()
+        let operation = Confined(self, to: call.loop)
+        let loop = call.loop
+        for answer in found {
+            guard let replica = answer.replica else { continue }
+            let seen = Offset(answer.data.highWatermark)
+            let token = replica.watch(above: seen) {
+                loop.post { operation.value.woken(deadline: deadline) }
+            }
+            guard let token else {
+                stopWatching()
+                loop.post { operation.value.woken(deadline: deadline) }
+                break
+            }
+            watches.append((replica, token))
+        }
+        if timer == nil {
+            timer = loop.schedule(at: deadline) {
+                self.timer = nil
+                guard !self.isDone else { return }
+                self.attempt(isLast: true, deadline: deadline)
+            }
+        }
+        return true
+    }
+
+    private func woken(deadline: Instant) {
+        guard !isDone else { return }
+        attempt(isLast: false, deadline: deadline)
+    }
+
+    private func stopWatching() {
+        for watch in watches { watch.partition.unwatch(watch.token) }
+        watches = []
+    }
+
+    private func stopWaiting() {
+        isDone = true
+        stopWatching()
+        if let timer { call.loop.cancel(timer) }
+        timer = nil
+    }
+
+    // MARK: Answering
+
+    private func answer(_ found: [Found]) {
+        guard !isDone else { return }
+        stopWaiting()
+        var response = FetchResponse()
+        response.sessionId = session?.id ?? 0
+        var served: Set<PartitionKey> = []
+        for (entry, answer) in zip(wanted, found) {
+            if answer.count > 0 { served.insert(entry.key) }
+            guard isNews(entry.key, answer) else { continue }
+            add(answer.data, of: entry.state, to: &response)
+        }
+        session?.rotate(served)
+        hintLeaders(&response)
+        call.answer(response)
+    }
+
+    /// Whether the client is told of a partition: always in a full fetch, else when something is new.
+    private func isNews(_ key: PartitionKey, _ answer: Found) -> Bool {
+        guard let session, var state = session.partitions[key] else { return true }
+        let data = answer.data
+        let isNews =
+            isFull || answer.count > 0 || data.errorCode.isError || state.hadError || data.divergingEpoch.epoch >= 0
+            || state.toldHighWatermark != data.highWatermark || state.toldStartOffset != data.logStartOffset
+        state.toldHighWatermark = data.highWatermark
+        state.toldStartOffset = data.logStartOffset
+        state.hadError = data.errorCode.isError
+        session.partitions[key] = state
+        return isNews
+    }
+
+    private func add(
+        _ data: FetchResponse.PartitionData, of state: FetchedPartition, to response: inout FetchResponse
+    ) {
+        let isSame = response.responses.last.map { byId ? $0.topicId == state.topicId : $0.topic == state.topicName }
+        if isSame ?? false {
+            response.responses[response.responses.count - 1].partitions.append(data)
+            return
+        }
+        response.responses.append(
+            FetchResponse.FetchableTopicResponse {
+                $0.topic = state.topicName
+                $0.topicId = state.topicId
+                $0.partitions = [data]
+            })
+    }
+
+    private func hintLeaders(_ response: inout FetchResponse) {
+        var ids: Set<Int32> = []
+        for topic in response.responses {
+            for partition in topic.partitions where partition.currentLeader.leaderId >= 0 {
+                ids.insert(partition.currentLeader.leaderId)
+            }
+        }
+        for id in ids.sorted() {
+            guard let leader = shard.view.image.brokers[NodeId(id)],
+                let endpoint = shard.broker.endpoint(of: leader, for: call.context)
+            else { continue }
+            response.nodeEndpoints.append(
+                FetchResponse.NodeEndpoint {
+                    $0.nodeId = id
+                    $0.host = endpoint.host
+                    $0.port = Int32(endpoint.port)
+                    $0.rack = leader.rack
+                })
+        }
+    }
+}

@@ -1,0 +1,199 @@
+// Produce: batches are validated where they arrive and queued in the append lane of their partition. The answer leaves
+// when all partitions of the request have answered or its time is up.
+
+internal import ClusterImage
+internal import Basics
+internal import Bytes
+internal import Configuration
+internal import Controller
+internal import Environment
+internal import Log
+internal import Records
+internal import Replication
+internal import WireProtocol
+
+enum ProduceHandler {
+    static func handle(_ request: ProduceRequest, _ call: Call) {
+        let job = ProduceJob(request, call)
+        job.start()
+    }
+}
+
+/// One Produce request under way. Owner: the loop of its connection.
+final class ProduceJob {
+    private let request: ProduceRequest
+    private let call: Call
+    private var response = ProduceResponse()
+    private var remaining = 0
+    private var timer: TimerToken?
+    private var hasError = false
+
+    init(_ request: ProduceRequest, _ call: Call) {
+        self.request = request
+        self.call = call
+    }
+
+    func start() {
+        let hasLegalAcks = (-1...1).contains(request.acks)
+        let byId = call.version >= 13
+        response.responses.reserveCapacity(request.topicData.count)
+        for topic in request.topicData {
+            response.responses.append(
+                ProduceResponse.TopicProduceResponse {
+                    $0.name = topic.name
+                    $0.topicId = topic.topicId
+                    $0.partitionResponses = topic.partitionData.map { partition in
+                        ProduceResponse.PartitionProduceResponse { $0.index = partition.index }
+                    }
+                })
+            remaining += topic.partitionData.count
+        }
+        guard remaining > 0 else { return finish() }
+        for (t, topic) in request.topicData.enumerated() {
+            let view = byId ? call.shard.view.topic(topic.topicId) : call.shard.view.topic(topic.name)
+            for (p, partition) in topic.partitionData.enumerated() {
+                guard hasLegalAcks else {
+                    refuse(t, p, .invalidRequiredAcks)
+                    continue
+                }
+                append(partition, view, t, p)
+            }
+        }
+    }
+
+    private func append(
+        _ data: ProduceRequest.PartitionProduceData, _ topic: TopicView?, _ t: Int, _ p: Int
+    ) {
+        guard let topic else {
+            return refuse(t, p, call.version >= 13 ? .unknownTopicId : .unknownTopicOrPartition)
+        }
+        guard let image = topic.image.partitions[data.index] else { return refuse(t, p, .unknownTopicOrPartition) }
+        guard !TopicName.isInternal(topic.name) else { return refuse(t, p, .invalidTopicException) }
+        guard let partition = topic.replicas[data.index] else {
+            let isHere = image.replicas.contains(call.shard.broker.nodeId)
+            return refuse(t, p, isHere ? .kafkaStorageError : .notLeaderOrFollower)
+        }
+        guard request.transactionalId == nil else {
+            return refuse(t, p, .invalidTxnState, "Transactions are not built yet.")
+        }
+        let validated = BatchIntake(topic.configuration, version: call.version, now: call.shard.broker.wallClock)
+            .validate(data.records)
+        switch validated {
+        case .failure(let refusal):
+            refuse(t, p, refusal.code, refusal.message, refusal.recordErrors)
+        case .success(let batch):
+            let job = Confined(self, to: call.loop)
+            let loop = call.loop
+            let stamp = batch.header.isLogAppendTime ? batch.header.maxTimestamp : Timestamp.none
+            partition.append(
+                AppendRequest(batches: [batch], acks: request.acks) { progress in
+                    if loop.isInside { return job.value.progress(progress, t, p, stamp) }
+                    loop.post { job.value.progress(progress, t, p, stamp) }
+                }, on: loop)
+        }
+    }
+
+    private func progress(_ progress: AppendProgress, _ t: Int, _ p: Int, _ stamp: Timestamp) {
+        switch progress {
+        case .parked: if remaining > 0, timer == nil { startTimer() }
+        case .done(.appended(let base, let start)):
+            settle(t, p) {
+                $0.baseOffset = base.rawValue
+                $0.logAppendTimeMs = stamp.milliseconds
+                $0.logStartOffset = start.rawValue
+            }
+        case .done(.duplicate(let base, let timestamp, let start)):
+            settle(t, p) {
+                $0.baseOffset = base.rawValue
+                $0.logAppendTimeMs = timestamp.milliseconds
+                $0.logStartOffset = start.rawValue
+            }
+        case .done(.refused(let refusal)): refuse(t, p, refusal.code)
+        }
+    }
+
+    private func startTimer() {
+        let deadline = call.loop.now + .milliseconds(Int64(max(0, request.timeoutMs)))
+        timer = call.loop.schedule(at: deadline) { [weak self] in self?.timeOut() }
+    }
+
+    private func timeOut() {
+        timer = nil
+        for t in response.responses.indices {
+            for p in response.responses[t].partitionResponses.indices where !isSettled(t, p) {
+                refuse(t, p, .requestTimedOut)
+            }
+        }
+    }
+
+    /// An answer that is not there yet has the offset 0 and no error, which no settled one without base offset has.
+    private var settled: Set<Int> = []
+
+    private func key(_ t: Int, _ p: Int) -> Int { t << 32 | p }
+    private func isSettled(_ t: Int, _ p: Int) -> Bool { settled.contains(key(t, p)) }
+
+    private func settle(_ t: Int, _ p: Int, _ fill: (inout ProduceResponse.PartitionProduceResponse) -> Void) {
+        guard settled.insert(key(t, p)).inserted else { return }
+        fill(&response.responses[t].partitionResponses[p])
+        remaining -= 1
+        if remaining == 0 { finish() }
+    }
+
+    private func refuse(
+        _ t: Int, _ p: Int, _ code: ErrorCode, _ message: String? = nil,
+        _ recordErrors: [ProduceResponse.BatchIndexAndErrorMessage] = []
+    ) {
+        hasError = true
+        let topic = response.responses[t]
+        if code == .notLeaderOrFollower {
+            let view = call.version >= 13 ? call.shard.view.topic(topic.topicId) : call.shard.view.topic(topic.name)
+            hintLeader(view?.image.partitions[topic.partitionResponses[p].index], t, p)
+        }
+        settle(t, p) {
+            $0.errorCode = code
+            $0.errorMessage = message
+            $0.baseOffset = -1
+            $0.recordErrors = recordErrors
+        }
+    }
+
+    /// Tells the client who leads (KIP-951).
+    private func hintLeader(_ partition: PartitionImage?, _ t: Int, _ p: Int) {
+        guard let partition, let leader = call.shard.view.image.brokers[partition.leader],
+            let endpoint = call.shard.broker.endpoint(of: leader, for: call.context)
+        else { return }
+        response.responses[t].partitionResponses[p].currentLeader = ProduceResponse.LeaderIdAndEpoch {
+            $0.leaderId = partition.leader.rawValue
+            $0.leaderEpoch = partition.leaderEpoch.rawValue
+        }
+        guard !response.nodeEndpoints.contains(where: { $0.nodeId == leader.id.rawValue }) else { return }
+        response.nodeEndpoints.append(
+            ProduceResponse.NodeEndpoint {
+                $0.nodeId = leader.id.rawValue
+                $0.host = endpoint.host
+                $0.port = Int32(endpoint.port)
+                $0.rack = leader.rack
+            })
+    }
+
+    private func finish() {
+        if let timer { call.loop.cancel(timer) }
+        if request.acks == 0 {
+            // The client hears of an error only by the end of the connection.
+            return hasError ? call.fail("a produce with acks=0 failed") : call.answerNothing()
+        }
+        call.answer(response)
+    }
+}
+
+extension AppendRefusal {
+    var code: ErrorCode {
+        switch self {
+        case .notLeader: .notLeaderOrFollower
+        case .notEnoughReplicas: .notEnoughReplicas
+        case .outOfOrderSequence: .outOfOrderSequenceNumber
+        case .fencedProducerEpoch: .invalidProducerEpoch
+        case .storage: .kafkaStorageError
+        }
+    }
+}

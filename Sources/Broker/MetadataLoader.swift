@@ -1,0 +1,144 @@
+// Opening the metadata log at start: the newest snapshot and the records behind it, replayed into an image.
+
+internal import Basics
+internal import Bytes
+internal import ClusterImage
+internal import Configuration
+internal import Controller
+internal import Environment
+internal import Log
+internal import Raft
+internal import Records
+internal import WireProtocol
+
+/// The metadata log as it was found.
+struct LoadedMetadata {
+    var store: MetadataStore
+    var log: PartitionLog
+    var controller: Controller
+    var quorum: Quorum
+    /// The feature levels that formatting asked for, while the log is empty.
+    var bootstrap: [VersionedRecord] = []
+    /// The voters that the log should name, if it does not name them yet.
+    var voters: VotersRecord?
+}
+
+struct MetadataLoader {
+    private let folder: LogFolder
+    private let identity: MetaProperties
+    private let node: NodeConfiguration
+    private let store: MetadataStore
+    private var image: ClusterImage
+    private var voters: VotersRecord?
+
+    init(folder: LogFolder, identity: MetaProperties, node: NodeConfiguration) {
+        self.folder = folder
+        self.identity = identity
+        self.node = node
+        store = MetadataStore(folder: folder.path, folder.fileSystem)
+        image = ClusterImage(clusterId: identity.clusterId)
+    }
+
+    mutating func load(seed: UInt64) throws(StorageError) -> LoadedMetadata {
+        try storage { () throws(FileError) in try folder.fileSystem.createDirectory(store.directory) }
+        var settings = LogConfiguration()
+        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap { Int($0) }
+            ?? node.int("metadata.log.segment.bytes")
+        let snapshot = try store.newestCheckpoint()
+        var loader = LogLoader(
+            partition: MetadataStore.partition, directory: store.directory, fileSystem: folder.fileSystem,
+            configuration: settings, isClean: folder.isClean, recoveryPoint: .zero)
+        let log = try loader.load()
+        var bootstrap: [VersionedRecord] = []
+        if let snapshot {
+            if snapshot.end == .zero {
+                bootstrap = try formatted(snapshot.batches)
+            } else {
+                for batch in snapshot.batches { try replay(batch, isSnapshot: true) }
+                image.skip(to: snapshot.end)
+            }
+        }
+        let formattedVoters = voters
+        voters = nil
+        try replayLog(log, from: snapshot?.end ?? .zero)
+        let state = try store.readState()
+        let local = VoterKey(id: identity.nodeId, directory: identity.directoryId)
+        let quorum = Quorum(local: local, voters: [local], state: state, logEnd: log.endOffset)
+        let isNew = log.endOffset == .zero
+        return LoadedMetadata(
+            store: store, log: log, controller: Controller(image: image, node: node, seed: seed), quorum: quorum,
+            bootstrap: isNew ? bootstrap : [], voters: isNew ? formattedVoters : nil)
+    }
+
+    private mutating func formatted(_ batches: [RecordBatch]) throws(StorageError) -> [VersionedRecord] {
+        var records: [VersionedRecord] = []
+        for batch in batches {
+            for (_, record) in try decode(batch) {
+                if batch.header.isControl {
+                    try control(record)
+                } else if let value = record.value {
+                    records.append(
+                        VersionedRecord(try metadata(value), MetadataRecord.version(of: ByteSlice(value)) ?? 0))
+                }
+            }
+        }
+        return records
+    }
+
+    private mutating func replayLog(_ log: PartitionLog, from start: Offset) throws(StorageError) {
+        let view = log.view
+        for (index, segment) in view.segments.enumerated() {
+            let end = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
+            guard end > start else { continue }
+            let size = try storage { () throws(FileError) in try segment.file.size() }
+            var scanner = SegmentScanner(segment.file, offset: segment.base, fileSize: size)
+            while let batch = try scanner.next() {
+                if batch.header.lastOffset >= start { try replay(batch, isSnapshot: false) }
+            }
+            if let fault = scanner.fault {
+                throw .corrupt(path: segment.file.path, position: scanner.position, reason: fault.description)
+            }
+        }
+    }
+
+    /// Offsets inside a snapshot are its own; what counts is where it ends.
+    private mutating func replay(_ batch: RecordBatch, isSnapshot: Bool) throws(StorageError) {
+        for (offset, record) in try decode(batch) {
+            if batch.header.isControl {
+                try control(record)
+                if !isSnapshot { image.skip(to: offset + 1) }
+            } else if let value = record.value {
+                image.replay(try metadata(value), at: isSnapshot ? .none : offset)
+            }
+        }
+    }
+
+    private mutating func control(_ record: PlainRecord) throws(StorageError) {
+        guard ControlType(key: record.key) == .voters, let value = record.value else { return }
+        do {
+            voters = try VotersRecord(decoding: ByteSlice(value), version: 0)
+        } catch {
+            throw malformed(error)
+        }
+    }
+
+    private func decode(_ batch: RecordBatch) throws(StorageError) -> [(offset: Offset, record: PlainRecord)] {
+        do {
+            return try PlainRecords.decode(batch)
+        } catch {
+            throw malformed(error)
+        }
+    }
+
+    private func metadata(_ value: [UInt8]) throws(StorageError) -> MetadataRecord {
+        do {
+            return try MetadataRecord(decoding: ByteSlice(value))
+        } catch {
+            throw malformed(error)
+        }
+    }
+
+    private func malformed(_ error: DecodeError) -> StorageError {
+        .malformed(path: store.directory, reason: error.description)
+    }
+}

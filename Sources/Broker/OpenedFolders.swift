@@ -1,0 +1,158 @@
+// The log folders of a node at start: locked, checked against each other, formatted if all are empty, and loaded.
+
+internal import Basics
+internal import Configuration
+internal import Controller
+internal import Environment
+internal import Log
+internal import Raft
+internal import WireProtocol
+
+/// Everything on disk that a node begins with.
+struct OpenedFolders {
+    let identity: MetaProperties
+    let metadata: LoadedMetadata
+    let replicas: ReplicaFolders
+
+    /// Recorded as the voter's endpoint of a lone node without a controller listener; nothing is bound there.
+    static let unboundControllerPort: UInt16 = 9093
+
+    init(_ environment: Environment, _ node: NodeConfiguration, _ logger: Logger) throws(StartFailure) {
+        let folders = try OpenedFolders.open(environment, node)
+        var identities = try OpenedFolders.identities(folders)
+        if identities.allSatisfy({ $0 == nil }) {
+            try OpenedFolders.requireEmpty(folders)
+            identities = try OpenedFolders.format(folders, environment, node, logger)
+        }
+        let known = try OpenedFolders.check(identities, folders, node)
+        identity = known[0]
+        let metadataIndex = try OpenedFolders.metadataFolder(folders, node)
+        var loader = MetadataLoader(folder: folders[metadataIndex], identity: known[metadataIndex], node: node)
+        do throws(StorageError) {
+            metadata = try loader.load(seed: environment.random.next())
+            replicas = ReplicaFolders(
+                folders: folders, directoryIds: known.map(\.directoryId), node: node, environment: environment,
+                logger: logger)
+            try replicas.loadAll(metadata.controller.image)
+            for folder in folders { try folder.beginRun() }
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    private static func open(
+        _ environment: Environment, _ node: NodeConfiguration
+    ) throws(StartFailure) -> [LogFolder] {
+        var paths = node.logDirectories
+        if let own = node["metadata.log.dir"], !paths.contains(own) { paths.append(own) }
+        var folders: [LogFolder] = []
+        for path in paths {
+            do {
+                folders.append(try LogFolder(path, environment.fileSystem))
+            } catch {
+                throw .storage(error)
+            }
+        }
+        return folders
+    }
+
+    private static func metadataFolder(_ folders: [LogFolder], _ node: NodeConfiguration) throws(StartFailure) -> Int {
+        node["metadata.log.dir"].flatMap { path in folders.firstIndex { $0.path == path } } ?? 0
+    }
+
+    private static func identities(_ folders: [LogFolder]) throws(StartFailure) -> [MetaProperties?] {
+        var found: [MetaProperties?] = []
+        for folder in folders {
+            do {
+                found.append(try MetaProperties(reading: folder.path, folder.fileSystem))
+            } catch {
+                throw .storage(error)
+            }
+        }
+        return found
+    }
+
+    private static func requireEmpty(_ folders: [LogFolder]) throws(StartFailure) {
+        for folder in folders {
+            do throws(StorageError) {
+                if try folder.isEmpty() { continue }
+            } catch {
+                throw .storage(error)
+            }
+            throw .refused(
+                "\(folder.path) is not empty and has no \(MetaProperties.fileName): it is not a data folder, or lost its"
+                    + " identity; nothing was changed")
+        }
+    }
+
+    private static func check(
+        _ identities: [MetaProperties?], _ folders: [LogFolder], _ node: NodeConfiguration
+    ) throws(StartFailure) -> [MetaProperties] {
+        var known: [MetaProperties] = []
+        for (identity, folder) in zip(identities, folders) {
+            guard let identity else {
+                throw .refused("\(folder.path) has no \(MetaProperties.fileName), but other log folders have")
+            }
+            if identity.nodeId.rawValue != node.nodeId {
+                throw .refused(
+                    "\(folder.path) belongs to node \(identity.nodeId), and node.id is \(node.nodeId)")
+            }
+            if let cluster = node["cluster.id"], cluster != identity.clusterId {
+                throw .refused("\(folder.path) belongs to cluster \(identity.clusterId), and cluster.id is \(cluster)")
+            }
+            if let first = known.first, first.clusterId != identity.clusterId {
+                throw .refused(
+                    "\(folder.path) belongs to cluster \(identity.clusterId), and \(folders[0].path) to"
+                        + " \(first.clusterId)")
+            }
+            known.append(identity)
+        }
+        return known
+    }
+
+    // MARK: Formatting
+
+    private static func format(
+        _ folders: [LogFolder], _ environment: Environment, _ node: NodeConfiguration, _ logger: Logger
+    ) throws(StartFailure) -> [MetaProperties?] {
+        var random = RandomSourceGenerator(environment.random)
+        let cluster = node["cluster.id"] ?? Uuid.random(using: &random).description
+        do throws(StorageError) {
+            let identities = try format(
+                folders, environment: environment, node: node, cluster: cluster)
+            logger.info("broker", "formatted", [("cluster", cluster), ("folders", folders.map(\.path).joined(separator: ","))])
+            return identities
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    private static func format(
+        _ folders: [LogFolder], environment: Environment, node: NodeConfiguration, cluster: String
+    ) throws(StorageError) -> [MetaProperties] {
+        var random = RandomSourceGenerator(environment.random)
+        let identities = folders.map { _ in
+            MetaProperties(
+                clusterId: cluster, nodeId: NodeId(node.nodeId), directoryId: Uuid.random(using: &random))
+        }
+        let index = node["metadata.log.dir"].flatMap { path in folders.firstIndex { $0.path == path } } ?? 0
+        let endpoint = node.controllerEndpoint
+        let voter = VotersRecord.Voter {
+            $0.voterId = node.nodeId
+            $0.voterDirectoryId = identities[index].directoryId
+            $0.endpoints = [
+                VotersRecord.Endpoint {
+                    $0.name = endpoint?.name ?? "CONTROLLER"
+                    $0.host = endpoint?.host ?? "127.0.0.1"
+                    $0.port = endpoint?.port ?? unboundControllerPort
+                }
+            ]
+            $0.kRaftVersionFeature.maxSupportedVersion = 1
+        }
+        let store = MetadataStore(folder: folders[index].path, folders[index].fileSystem)
+        try store.format(
+            voter: voter, records: SupportedFeatures.bootstrapRecords, at: environment.clock.wallClock)
+        for (identity, folder) in zip(identities, folders) { try identity.write(to: folder.path, folder.fileSystem) }
+        return identities
+    }
+}

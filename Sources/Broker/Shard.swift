@@ -1,0 +1,137 @@
+// What one loop of the broker holds: its connections, its view of the cluster, its fetch sessions and counters.
+//
+// Owner: the loop. Nothing here is touched by another thread; messages come by mailbox.
+
+internal import Basics
+internal import Bytes
+internal import ClusterImage
+internal import Configuration
+internal import Environment
+internal import WireProtocol
+
+/// Bounds that follow from the node's configuration.
+struct Limits: Sendable {
+    var requestBytesMax = 100 << 20
+    var requestsPerConnectionMax = 500
+    /// Bytes of requests under way on one loop.
+    var bytesUnderWayMax = 256 << 20
+    var connectionsMax = Int.max
+    var idleMax: Duration = .seconds(600)
+    var fetchBytesMax = 55 << 20
+    var fetchSessionsMax = 1000
+    var describedPartitionsMax = 2000
+
+    init() {}
+
+    init(_ node: NodeConfiguration, loops: Int) {
+        requestBytesMax = node.int("socket.request.max.bytes")
+        requestsPerConnectionMax = node.int("queued.max.requests")
+        let queued = node.int("queued.max.request.bytes")
+        if queued > 0 { bytesUnderWayMax = max(queued / loops, 1) }
+        connectionsMax = node.int("max.connections")
+        let idle = node.int("connections.max.idle.ms")
+        idleMax = idle < 0 ? .seconds(Int64.max / 2_000_000_000) : .milliseconds(idle)
+        fetchBytesMax = node.int("fetch.max.bytes")
+        fetchSessionsMax = node.int("max.incremental.fetch.session.cache.slots")
+        describedPartitionsMax = node.int("max.request.partition.size.limit")
+    }
+}
+
+/// What a loop has counted; read through the mailbox.
+struct Counters: Sendable {
+    var requests: [Int: Int] = [:]
+    var bytesIn = 0
+    var bytesOut = 0
+    var connectionsAccepted = 0
+}
+
+final class Shard {
+    let loop: any EventLoop
+    let broker: Broker
+    let limits: Limits
+    let logger: Logger
+    private(set) var view: ClusterView
+    var sessions: FetchSessions
+    var counters = Counters()
+    private var connections: [ObjectIdentifier: Connection] = [:]
+    private var pausedConnections: [ObjectIdentifier] = []
+    private var bytesUnderWay = 0
+    private var isEnding = false
+    private var ended: (() -> Void)?
+
+    init(loop: any EventLoop, broker: Broker, limits: Limits, logger: Logger, view: ClusterView) {
+        self.loop = loop
+        self.broker = broker
+        self.limits = limits
+        self.logger = logger
+        self.view = view
+        sessions = FetchSessions(max: limits.fetchSessionsMax / broker.environment.loops.count)
+    }
+
+    /// Takes a newer view.
+    func take(_ view: ClusterView) { self.view = view }
+
+    // MARK: Connections
+
+    func accept(_ transport: any Transport, listener: String) {
+        guard !isEnding, broker.admitConnection() else { return transport.close() }
+        counters.connectionsAccepted += 1
+        let connection = Connection(transport, shard: self, listener: listener)
+        connections[ObjectIdentifier(connection)] = connection
+        transport.start(connection)
+    }
+
+    func removed(_ connection: Connection) {
+        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        broker.releaseConnection()
+        if isEnding, connections.isEmpty { finishEnding() }
+    }
+
+    var connectionCount: Int { connections.count }
+
+    // MARK: Bytes under way
+
+    var hasRoom: Bool { bytesUnderWay < limits.bytesUnderWayMax }
+
+    func began(_ count: Int) {
+        bytesUnderWay += count
+        counters.bytesIn += count
+    }
+
+    func ended(_ count: Int) {
+        bytesUnderWay -= count
+        guard !pausedConnections.isEmpty, hasRoom else { return }
+        let paused = pausedConnections
+        pausedConnections = []
+        for id in paused { connections[id]?.roomMayHaveCome() }
+    }
+
+    func paused(_ connection: Connection) { pausedConnections.append(ObjectIdentifier(connection)) }
+
+    // MARK: Time
+
+    /// Closes connections that said nothing for too long; to be called now and then.
+    func closeIdle() {
+        let limit = limits.idleMax
+        let now = loop.now
+        for connection in connections.values where connection.isIdle && now - connection.lastActive > limit {
+            connection.close("idle")
+        }
+    }
+
+    // MARK: Ending
+
+    /// Answers what is under way, closes all connections, then calls back.
+    func end(_ completion: @escaping () -> Void) {
+        isEnding = true
+        ended = completion
+        guard !connections.isEmpty else { return finishEnding() }
+        for connection in connections.values.sorted(by: { $0.lastActive < $1.lastActive }) { connection.end() }
+    }
+
+    private func finishEnding() {
+        let completion = ended
+        ended = nil
+        completion?()
+    }
+}
