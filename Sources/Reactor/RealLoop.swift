@@ -183,7 +183,8 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
 
 // What sources ask of their loop.
 extension RealLoop {
-    func watch(_ descriptor: Int32, for readiness: Readiness, _ source: any EventSource) throws(NetworkError) -> UInt64 {
+    func watch(_ descriptor: Int32, for readiness: Readiness, _ source: any EventSource) throws(NetworkError) -> UInt64
+    {
         assertInside()
         return try poller.watch(descriptor, for: readiness, source)
     }

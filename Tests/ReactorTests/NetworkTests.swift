@@ -169,7 +169,7 @@ private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncati
                 let listener = try serve(world, server) { transport, _ in
                     transport.send([
                         .bytes(ByteSlice([1, 2])), .file(FileRegion(source: file, position: 7, count: 1_000_000)),
-                        .bytes(.empty), .bytes(ByteSlice([3])), .file(FileRegion(source: file, position: 0, count: 1)),
+                        .bytes(.empty), .bytes(ByteSlice([3])), .file(FileRegion(source: file, position: 0, count: 1))
                     ])
                 }
                 let peer = PlainPeer(port: listener.address.port)
