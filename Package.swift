@@ -45,8 +45,19 @@ let package = Package(
         room("Log", ["Records", "Environment", "Bytes", "Basics"]),
         room("Replication", ["Log", "Records", "Environment", "Bytes", "Basics"]),
         room("WireProtocol", ["Bytes", "Basics"], plugins: ["GenerateProtocol"]),
+        room("Raft", ["Basics"]),
+        room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
+        room("Controller", ["ClusterImage", "WireProtocol", "Configuration", "Basics"]),
         room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
-        .executableTarget(name: "martlet", dependencies: ["Log"], swiftSettings: settings),
+        room(
+            "Broker",
+            [
+                "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
+                "Environment", "Bytes", "Basics",
+            ]),
+        .executableTarget(
+            name: "martlet", dependencies: ["Broker", "Reactor", "Configuration", "Environment", "Basics"],
+            swiftSettings: settings),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
             name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",

@@ -1,0 +1,44 @@
+// Whether a text is a value of a key.
+
+extension ConfigurationKey {
+    /// The reason why `text` is no value of this key; nil if it is one.
+    package func objection(to text: String) -> String? {
+        switch kind {
+        case .bool:
+            return text.lowercased() == "true" || text.lowercased() == "false" ? nil : "is neither true nor false"
+        case .int:
+            guard let value = Int32(trimmed(text)) else { return "'\(text)' is no integer of 32 bits" }
+            return objection(toNumber: Double(value))
+        case .long:
+            guard let value = Int64(trimmed(text)) else { return "'\(text)' is no integer of 64 bits" }
+            return objection(toNumber: Double(value))
+        case .double:
+            guard let value = Double(trimmed(text)) else { return "'\(text)' is no number" }
+            return objection(toNumber: value)
+        case .string, .password:
+            if case .oneOf(let choices) = range, !choices.contains(text) { return choiceReason(choices) }
+            return nil
+        case .list:
+            guard case .oneOf(let choices) = range else { return nil }
+            return splitList(text).allSatisfy(choices.contains) ? nil : choiceReason(choices)
+        }
+    }
+
+    private func choiceReason(_ choices: [String]) -> String { "must be one of " + choices.joined(separator: ", ") }
+
+    private func objection(toNumber value: Double) -> String? {
+        guard case .between(let low, let high) = range else { return nil }
+        if let low, value < low { return "must be at least \(spelled(low))" }
+        if let high, value > high { return "must be at most \(spelled(high))" }
+        return nil
+    }
+
+    private func spelled(_ number: Double) -> String {
+        number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : String(number)
+    }
+}
+
+/// The items of a list value, without the spaces around them.
+package func splitList(_ text: String) -> [String] {
+    text.split(separator: ",").map { trimmed($0) }.filter { !$0.isEmpty }
+}

@@ -1,0 +1,96 @@
+// Listeners, their security protocols, and which of them are for controllers.
+
+extension NodeConfiguration {
+    /// Listeners that serve clients.
+    package var brokerListeners: [Listener] { listeners.filter { !controllerListenerNames.contains($0.name) } }
+
+    /// What clients are told: the advertised listeners, or those that are listened on.
+    package var brokerEndpoints: [Listener] {
+        let own = advertised.isEmpty ? listeners : advertised
+        return own.filter { !controllerListenerNames.contains($0.name) }
+    }
+
+    /// The endpoint of the own controller: a listener if there is one, else what the quorum is told.
+    package var controllerEndpoint: Listener? {
+        (advertised + listeners).first { controllerListenerNames.contains($0.name) }
+    }
+
+    mutating func readListeners() throws(ConfigurationProblem) {
+        let protocols = try protocolMap()
+        controllerListenerNames = list("controller.listener.names")
+        listeners = try parse("listeners", protocols)
+        advertised = given["advertised.listeners"].map { $0.value.isEmpty } ?? true
+            ? [] : try parse("advertised.listeners", protocols)
+        for listener in advertised where listener.host.isEmpty || listener.host == "0.0.0.0" {
+            throw ConfigurationProblem(
+                key: "advertised.listeners", reason: "\(listener.name) names no address that a client could connect to")
+        }
+        var names: Set<String> = []
+        var ports: Set<UInt16> = []
+        for listener in listeners {
+            guard names.insert(listener.name).inserted else {
+                throw ConfigurationProblem(key: "listeners", reason: "\(listener.name) stands there twice")
+            }
+            guard listener.port == 0 || ports.insert(listener.port).inserted else {
+                throw ConfigurationProblem(key: "listeners", reason: "port \(listener.port) stands there twice")
+            }
+        }
+        for listener in listeners where listener.protocolName != "PLAINTEXT" {
+            throw ConfigurationProblem(
+                key: "listeners", reason: "\(listener.name) needs \(listener.protocolName), which is not built yet")
+        }
+    }
+
+    private func protocolMap() throws(ConfigurationProblem) -> [String: String] {
+        var map: [String: String] = [:]
+        for entry in list("listener.security.protocol.map") {
+            let parts = entry.split(separator: ":")
+            guard parts.count == 2 else {
+                throw ConfigurationProblem(
+                    key: "listener.security.protocol.map", reason: "'\(entry)' is not NAME:PROTOCOL")
+            }
+            map[String(parts[0]).uppercased()] = String(parts[1]).uppercased()
+        }
+        return map
+    }
+
+    private func parse(_ key: String, _ protocols: [String: String]) throws(ConfigurationProblem) -> [Listener] {
+        var parsed: [Listener] = []
+        for text in list(key) {
+            guard let scheme = text.firstRange(of: "://"), let colon = text.lastIndex(of: ":"),
+                colon >= scheme.upperBound, let port = UInt16(text[text.index(after: colon)...])
+            else { throw ConfigurationProblem(key: key, reason: "'\(text)' is not NAME://HOST:PORT") }
+            let name = text[..<scheme.lowerBound].uppercased()
+            let isController = list("controller.listener.names").contains(name)
+            guard let protocolName = protocols[name] ?? (isController ? "PLAINTEXT" : nil) else {
+                throw ConfigurationProblem(
+                    key: key, reason: "listener.security.protocol.map does not say what \(name) is")
+            }
+            var host = String(text[scheme.upperBound..<colon])
+            if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+            parsed.append(Listener(name: name, host: host, port: port, protocolName: protocolName))
+        }
+        return parsed
+    }
+
+    func checkRoles() throws(ConfigurationProblem) {
+        let roles = roles
+        guard roles.contains("broker"), roles.contains("controller") else {
+            throw ConfigurationProblem(
+                key: "process.roles", reason: "a node is broker and controller at once as yet, process.roles=broker,controller")
+        }
+        let voters = list("controller.quorum.voters")
+        if voters.count > 1 || list("controller.quorum.bootstrap.servers").count > 1 {
+            throw ConfigurationProblem(
+                key: voters.count > 1 ? "controller.quorum.voters" : "controller.quorum.bootstrap.servers",
+                reason: "names other nodes; a quorum of several is not built yet")
+        }
+        if let voter = voters.first, Int32(voter.prefix { $0 != "@" }) != nodeId {
+            throw ConfigurationProblem(
+                key: "controller.quorum.voters", reason: "'\(voter)' is not this node, whose node.id is \(nodeId)")
+        }
+        if brokerListeners.isEmpty {
+            throw ConfigurationProblem(key: "listeners", reason: "has no listener for clients")
+        }
+    }
+}

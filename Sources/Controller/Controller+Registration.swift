@@ -1,0 +1,155 @@
+// Bootstrapping the metadata log, and the life of a broker in it: registration (fenced), unfencing, fencing.
+
+package import Basics
+internal import ClusterImage
+internal import Configuration
+package import WireProtocol
+
+/// The features that this release knows, with the levels it supports, and the level a new cluster begins with.
+package enum SupportedFeatures {
+    package static let all: [(name: String, range: ClosedRange<Int16>, initial: Int16)] = [
+        ("metadata.version", 7...33, 33),
+        ("eligible.leader.replicas.version", 0...1, 1),
+        ("group.version", 0...1, 1),
+        ("share.version", 0...2, 2),
+        ("streams.version", 0...1, 1),
+        ("transaction.version", 0...2, 2),
+        ("kraft.version", 0...1, 1),
+    ]
+
+    /// Records that a new cluster's feature levels are made of; the quorum's own is kept in a control record.
+    package static var bootstrapRecords: [VersionedRecord] {
+        all.filter { $0.name != "kraft.version" }.map { feature in
+            let record = FeatureLevelRecord {
+                $0.name = feature.name
+                $0.featureLevel = feature.initial
+            }
+            return VersionedRecord(.featureLevel(record), 0)
+        }
+    }
+}
+
+/// What a broker says of itself when it registers.
+package struct BrokerDescription: Sendable {
+    package var id: NodeId
+    package var incarnation: Uuid
+    package var endpoints: [RegisterBrokerRecord.BrokerEndpoint]
+    package var rack: String?
+    package var directories: [Uuid]
+
+    package init(
+        id: NodeId, incarnation: Uuid, endpoints: [RegisterBrokerRecord.BrokerEndpoint], rack: String?,
+        directories: [Uuid]
+    ) {
+        self.id = id
+        self.incarnation = incarnation
+        self.endpoints = endpoints
+        self.rack = rack
+        self.directories = directories
+    }
+}
+
+extension Controller {
+    /// The first records of a new cluster, as one transaction. `snapshot`: what formatting wrote.
+    package func bootstrap(_ formatted: [VersionedRecord]) -> [VersionedRecord] {
+        var records: [VersionedRecord] = []
+        records.append(VersionedRecord(.beginTransaction(BeginTransactionRecord { $0.name = "Bootstrap records" }), 0))
+        records += formatted
+        let minimum = ConfigRecord {
+            $0.resourceType = ConfigurationResource.Kind.broker.rawValue
+            $0.resourceName = ""
+            $0.name = "min.insync.replicas"
+            $0.value = node["min.insync.replicas"] ?? "1"
+        }
+        records.append(VersionedRecord(.config(minimum), 0))
+        records.append(VersionedRecord(.endTransaction(EndTransactionRecord()), 0))
+        return records
+    }
+
+    /// Registers this controller.
+    package func registerController(
+        id: NodeId, incarnation: Uuid, endpoint: RegisterControllerRecord.ControllerEndpoint
+    ) -> [VersionedRecord] {
+        let record = RegisterControllerRecord {
+            $0.controllerId = id.rawValue
+            $0.incarnationId = incarnation
+            $0.endPoints = [endpoint]
+            $0.features = SupportedFeatures.all.map { feature in
+                RegisterControllerRecord.ControllerFeature {
+                    $0.name = feature.name
+                    $0.minSupportedVersion = feature.range.lowerBound
+                    $0.maxSupportedVersion = feature.range.upperBound
+                }
+            }
+        }
+        return [VersionedRecord(.registerController(record), 0)]
+    }
+
+    /// Registers a broker, fenced; partitions that a former incarnation led lose their leader. `epoch` is the offset
+    /// that the registration will have. The caller knows that the former incarnation is dead.
+    package func register(_ broker: BrokerDescription, epoch: Offset) -> [VersionedRecord] {
+        let record = RegisterBrokerRecord {
+            $0.brokerId = broker.id.rawValue
+            $0.incarnationId = broker.incarnation
+            $0.brokerEpoch = epoch.rawValue
+            $0.endPoints = broker.endpoints
+            $0.rack = broker.rack
+            $0.fenced = true
+            $0.logDirs = broker.directories
+            $0.features = SupportedFeatures.all.map { feature in
+                RegisterBrokerRecord.BrokerFeature {
+                    $0.name = feature.name
+                    $0.minSupportedVersion = feature.range.lowerBound
+                    $0.maxSupportedVersion = feature.range.upperBound
+                }
+            }
+        }
+        let version: Int16 = image.level(of: "metadata.version") >= 17 ? 3 : 1
+        return [VersionedRecord(.registerBroker(record), version)]
+            + partitionChanges { $0.leader == broker.id ? NodeId.none : nil }
+    }
+
+    /// Lets a registered broker lead again: partitions without a leader whose in-sync set holds it get it as leader.
+    package func unfence(_ broker: NodeId) -> [VersionedRecord] {
+        guard let registered = image.brokers[broker], registered.isFenced else { return [] }
+        let change = BrokerRegistrationChangeRecord {
+            $0.brokerId = broker.rawValue
+            $0.brokerEpoch = registered.epoch
+            $0.fenced = -1
+        }
+        return [VersionedRecord(.brokerRegistrationChange(change), 0)]
+            + partitionChanges { partition in
+                guard partition.leader == .none else { return nil }
+                return partition.inSync.contains(broker) || partition.replicas == [broker] ? broker : nil
+            }
+    }
+
+    /// Fences a broker that stops in order.
+    package func fence(_ broker: NodeId) -> [VersionedRecord] {
+        guard let registered = image.brokers[broker], !registered.isFenced else { return [] }
+        let change = BrokerRegistrationChangeRecord {
+            $0.brokerId = broker.rawValue
+            $0.brokerEpoch = registered.epoch
+            $0.fenced = 1
+            $0.inControlledShutdown = 1
+        }
+        return [VersionedRecord(.brokerRegistrationChange(change), 1)]
+    }
+
+    private func partitionChanges(_ leader: (PartitionImage) -> NodeId?) -> [VersionedRecord] {
+        var records: [VersionedRecord] = []
+        for topic in image.topics.values.sorted(by: { $0.id < $1.id }) {
+            for (index, partition) in topic.sortedPartitions {
+                guard let leader = leader(partition) else { continue }
+                let change = PartitionChangeRecord {
+                    $0.partitionId = index
+                    $0.topicId = topic.id
+                    $0.leader = leader.rawValue
+                    if leader != .none, !partition.inSync.contains(leader) { $0.isr = [leader.rawValue] }
+                }
+                records.append(VersionedRecord(.partitionChange(change), 0))
+            }
+        }
+        return records
+    }
+}
