@@ -114,20 +114,19 @@ private struct BatchWalk {
     init(_ batch: RecordBatch, _ rules: BatchRules) throws(RecordError) {
         var reader = try RecordReader(batch, expansionLimit: rules.expansionLimit)
         var expected: Int32 = 0
-        while let record = try reader.next() {
-            if record.offsetDelta != expected {
-                add(.offsetOutOfOrder(found: record.offsetDelta, expected: expected), at: expected)
+        let header = batch.header
+        while let shape = try reader.nextShape() {
+            if shape.offsetDelta != expected {
+                add(.offsetOutOfOrder(found: shape.offsetDelta, expected: expected), at: expected)
             }
-            if rules.requiresKeys, record.key == nil { add(.missingKey, at: expected) }
-            if let allowed = rules.timestamps, record.timestamp != .none,
-                !allowed.contains(record.timestamp.milliseconds)
-            {
-                let kind = RecordFault.Kind.timestampOutOfRange(
-                    record.timestamp, offset: record.offset, allowed: allowed)
-                add(kind, at: expected)
+            if rules.requiresKeys, shape.key.isNull { add(.missingKey, at: expected) }
+            let timestamp = header.timestamp(shape.timestampDelta)
+            if let allowed = rules.timestamps, timestamp != .none, !allowed.contains(timestamp.milliseconds) {
+                let offset = header.baseOffset + Int64(shape.offsetDelta)
+                add(.timestampOutOfRange(timestamp, offset: offset, allowed: allowed), at: expected)
             }
-            if record.timestamp > found.maxTimestamp {
-                found.maxTimestamp = record.timestamp
+            if timestamp > found.maxTimestamp {
+                found.maxTimestamp = timestamp
                 found.maxTimestampOffsetDelta = expected
             }
             expected += 1

@@ -52,33 +52,68 @@ package struct RecordHeader: Equatable, Sendable {
     }
 }
 
-extension Record {
-    /// Reads the fields after the length from `body`, which must hold them and nothing else.
-    init(_ body: ByteSlice, in batch: BatchHeader) throws(DecodeError) {
-        var reader = ByteReader(body)
+/// Where the parts of a record lie, without views of them: a walk that only checks costs no reference counting.
+/// Positions count from the start of the reader's bytes.
+struct RecordShape {
+    var timestampDelta: Int64
+    var offsetDelta: Int32
+    var key: Part
+    var value: Part
+    var headerCount: Int
+    var headers: Range<Int>
+
+    /// A position and a count of bytes, -1 for null.
+    struct Part {
+        var position: Int
+        var count: Int
+
+        var isNull: Bool { count < 0 }
+
+        func view(of bytes: ByteSlice) -> ByteSlice? { isNull ? nil : bytes[position..<position + count] }
+    }
+
+    /// Reads the fields after the length; they must fill the next `length` bytes, which `reader` holds, exactly.
+    init(_ reader: inout ByteReader, length: Int) throws(DecodeError) {
+        let end = reader.position + length
         _ = try reader.readInteger(Int8.self, "attributes")
-        let timestampDelta = try reader.readVarlong("timestampDelta")
+        timestampDelta = try reader.readVarlong("timestampDelta")
         offsetDelta = try reader.readVarint("offsetDelta")
-        key = try reader.readPart("key")
-        value = try reader.readPart("value")
-        let count = try reader.readVarint("headerCount")
-        guard count >= 0 else { throw reader.failure(.negativeLength(Int(count)), "headerCount") }
+        key = try reader.passPart(end, "key")
+        value = try reader.passPart(end, "value")
+        headerCount = Int(try reader.readVarint("headerCount"))
+        guard headerCount >= 0 else { throw reader.failure(.negativeLength(headerCount), "headerCount") }
         // The shortest header takes two bytes.
-        guard Int(count) * 2 <= reader.remaining else {
-            throw reader.failure(.lengthTooLarge(Int(count)), "headerCount")
+        guard headerCount * 2 <= end - reader.position else {
+            throw reader.failure(.lengthTooLarge(headerCount), "headerCount")
         }
-        headerCount = Int(count)
-        headerBytes = body.dropFirst(reader.position)
+        let start = reader.position
         for _ in 0..<headerCount {
-            guard try reader.readPart("headerKey") != nil else { throw reader.failure(.unexpectedNull, "headerKey") }
-            _ = try reader.readPart("headerValue")
+            if try reader.passPart(end, "headerKey").isNull { throw reader.failure(.unexpectedNull, "headerKey") }
+            _ = try reader.passPart(end, "headerValue")
         }
-        guard reader.remaining == 0 else { throw reader.failure(.lengthTooLarge(body.count), "length") }
-        offset = batch.baseOffset + Int64(offsetDelta)
-        timestamp =
-            batch.isLogAppendTime
-            ? batch.maxTimestamp
-            : Timestamp(milliseconds: batch.baseTimestamp.milliseconds &+ timestampDelta)
+        // A field that began inside the record may have ended behind it.
+        guard reader.position == end else { throw reader.failure(.lengthTooLarge(length), "length") }
+        headers = start..<end
+    }
+}
+
+extension Record {
+    /// The record of `shape` in `bytes`.
+    init(_ shape: RecordShape, _ bytes: ByteSlice, in batch: BatchHeader) {
+        offsetDelta = shape.offsetDelta
+        offset = batch.baseOffset + Int64(shape.offsetDelta)
+        timestamp = batch.timestamp(shape.timestampDelta)
+        key = shape.key.view(of: bytes)
+        value = shape.value.view(of: bytes)
+        headerCount = shape.headerCount
+        headerBytes = bytes[shape.headers]
+    }
+}
+
+extension BatchHeader {
+    /// The time of a record `delta` after the base: the batch's, if that is the time of appending.
+    func timestamp(_ delta: Int64) -> Timestamp {
+        isLogAppendTime ? maxTimestamp : Timestamp(milliseconds: baseTimestamp.milliseconds &+ delta)
     }
 }
 
@@ -87,5 +122,16 @@ extension ByteReader {
     fileprivate mutating func readPart(_ field: StaticString) throws(DecodeError) -> ByteSlice? {
         let length = try readVarint(field)
         return length < 0 ? nil : try readSlice(Int(length), field)
+    }
+
+    /// Moves over such a part, which must end before `end`.
+    fileprivate mutating func passPart(_ end: Int, _ field: StaticString) throws(DecodeError) -> RecordShape.Part {
+        let length = Int(try readVarint(field))
+        guard length >= 0 else { return RecordShape.Part(position: position, count: -1) }
+        guard length <= end - position else {
+            throw failure(.truncated(needed: length, remaining: max(0, end - position)), field)
+        }
+        try skip(length, field)
+        return RecordShape.Part(position: position - length, count: length)
     }
 }

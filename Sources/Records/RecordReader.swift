@@ -26,11 +26,12 @@ package struct RecordReader {
     /// Bytes that are decompressed at a time.
     package static let blockCapacity = 64 * 1024
 
-    private let header: BatchHeader
+    let header: BatchHeader
     private let decompressor: Decompressor?
-    private var block: Memory
-    private var start: Int
-    private var end: Int
+    /// What the stream is decompressed into; nil for uncompressed records.
+    private var block: Memory?
+    /// Over what is in the block, or over the whole payload.
+    private var cursor: ByteReader
     private var isDrained: Bool
     /// Records read so far.
     package private(set) var index = 0
@@ -45,13 +46,10 @@ package struct RecordReader {
             throw .unknownCompression(header.compressionId)
         }
         guard header.recordCount >= 0 else { throw .negativeCount(header.recordCount) }
+        isDrained = type == .none
         guard type != .none else {
             decompressor = nil
-            let payload = batch.payload
-            block = payload.memory
-            start = payload.offset
-            end = payload.offset + payload.count
-            isDrained = true
+            cursor = ByteReader(batch.payload)
             return
         }
         do throws(CompressionError) {
@@ -59,60 +57,63 @@ package struct RecordReader {
         } catch {
             throw .compression(error)
         }
-        block = Memory(capacity: min(RecordReader.blockCapacity, max(1024, batch.payload.count * 4)))
-        start = 0
-        end = 0
-        isDrained = false
+        cursor = ByteReader(.empty)
     }
 
     /// The next record, nil behind the last one. Bytes that are missing or left over are errors.
     package mutating func next() throws(RecordError) -> Record? {
+        guard let shape = try nextShape() else { return nil }
+        return Record(shape, cursor.bytes, in: header)
+    }
+
+    /// The next record's shape in the present content of the cursor.
+    mutating func nextShape() throws(RecordError) -> RecordShape? {
         guard index < Int(header.recordCount) else {
             if try fill(1) { throw .tooMany(claimed: Int(header.recordCount)) }
             return nil
         }
         guard try fill(1) else { throw .tooFew(claimed: Int(header.recordCount), found: index) }
+        _ = try fill(5)
         let length = try readLength()
         guard try fill(length) else {
-            throw malformed(.truncated(needed: length, remaining: end - start), "record")
+            throw malformed(cursor.failure(.truncated(needed: length, remaining: cursor.remaining), "record"))
         }
-        let record: Record
+        let shape: RecordShape
         do throws(DecodeError) {
-            record = try Record(ByteSlice(block, offset: start, count: length), in: header)
+            shape = try RecordShape(&cursor, length: length)
         } catch {
-            throw .malformed(index: index, error)
+            throw malformed(error)
         }
-        start += length
         index += 1
-        return record
-    }
-
-    private func malformed(_ reason: DecodeError.Reason, _ field: String) -> RecordError {
-        .malformed(index: index, DecodeError(reason, position: 0, path: field))
+        return shape
     }
 
     private mutating func readLength() throws(RecordError) -> Int {
-        _ = try fill(5)
-        var reader = ByteReader(ByteSlice(block, offset: start, count: min(5, end - start)))
         let length: Int32
         do throws(DecodeError) {
-            length = try reader.readVarint("length")
+            length = try cursor.readVarint("length")
         } catch {
-            throw .malformed(index: index, error)
+            throw malformed(error)
         }
-        guard length >= 0 else { throw malformed(.negativeLength(Int(length)), "length") }
-        start += reader.position
+        guard length >= 0 else { throw malformed(cursor.failure(.negativeLength(Int(length)), "length")) }
         return Int(length)
     }
 
-    /// Brings at least `needed` bytes from `start` on into the block; false if fewer are left.
+    private func malformed(_ error: DecodeError) -> RecordError { .malformed(index: index, error) }
+
+    /// Brings at least `needed` bytes under the cursor; false if fewer are left.
     private mutating func fill(_ needed: Int) throws(RecordError) -> Bool {
-        while end - start < needed {
+        if cursor.remaining >= needed { return true }
+        while cursor.remaining < needed {
             guard !isDrained, let decompressor else { return false }
-            makeRoom(for: needed)
+            var held = cursor.bytes.offset + cursor.position..<cursor.bytes.offset + cursor.bytes.count
+            cursor = ByteReader(.empty)
+            let target = makeRoom(&held, needed)
+            block = target
             do throws(CompressionError) {
-                let added = try decompressor.read(into: block, at: end)
-                if added == 0 { isDrained = true } else { end += added }
+                let added = try decompressor.read(into: target, at: held.upperBound)
+                isDrained = added == 0
+                cursor = ByteReader(ByteSlice(target, offset: held.lowerBound, count: held.count + added))
             } catch {
                 throw .compression(error)
             }
@@ -120,20 +121,20 @@ package struct RecordReader {
         return true
     }
 
-    /// Makes room behind `end`: at the front of the block if nobody holds a part of it, else in a new one.
-    private mutating func makeRoom(for needed: Int) {
+    /// A block with room behind `held`, the bytes of the present block that are still to be read: the same one if
+    /// there is room, or if nobody holds a part of it and `held` can move to its front; else a new one.
+    private mutating func makeRoom(_ held: inout Range<Int>, _ needed: Int) -> Memory {
         let isOurs = isKnownUniquelyReferenced(&block)
-        if isOurs, start == end {
-            start = 0
-            end = 0
+        if isOurs, held.isEmpty { held = 0..<0 }
+        if let block, held.upperBound < block.capacity { return block }
+        let target: Memory
+        if let block, isOurs, held.lowerBound > 0 {
+            target = block
+        } else {
+            target = Memory(capacity: max(RecordReader.blockCapacity, min(needed, held.count * 2)))
         }
-        guard end == block.capacity else { return }
-        let rest = ByteSlice(block, offset: start, count: end - start)
-        if !isOurs || start == 0 {
-            block = Memory(capacity: max(RecordReader.blockCapacity, min(needed, rest.count * 2)))
-        }
-        block.copy(rest, to: 0)
-        start = 0
-        end = rest.count
+        if let block { target.copy(ByteSlice(block, offset: held.lowerBound, count: held.count), to: 0) }
+        held = 0..<held.count
+        return target
     }
 }
