@@ -176,8 +176,11 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
         }
         mailbox.close()
         while !steps.isEmpty { runSteps() }
+        // What is dropped may hold the loop, and may call it while it goes: it goes after the loop's own fields are set.
+        let dropped = (resumed, timers, poller.forgetAll())
         resumed = []
         timers = TimerHeap()
+        _ = dropped
     }
 }
 
