@@ -31,7 +31,17 @@ let package = Package(
         room("Bytes", ["Basics", "CLinux"]),
         room("Environment", ["Bytes", "Basics"]),
         room("Configuration", ["Basics"]),
-        room("Records", ["Bytes", "Basics"]),
+        .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CLZ4", path: "Sources/CLZ4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/CZstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CSnappy", path: "Sources/CSnappy", providers: [.apt(["libsnappy-dev"])]),
+        .target(
+            name: "Records", dependencies: ["Bytes", "Basics", "CZlib", "CLZ4", "CZstd", "CSnappy"],
+            swiftSettings: settings,
+            // The archives themselves, so that the binary needs no library of the four on its machine.
+            linkerSettings: [":libz.a", ":liblz4.a", ":libzstd.a", ":libsnappy.a", "stdc++"].map {
+                .linkedLibrary($0)
+            }),
         room("Log", ["Records", "Environment", "Bytes", "Basics"]),
         room("Replication", ["Log", "Records", "Environment", "Bytes", "Basics"]),
         room("WireProtocol", ["Bytes", "Basics"], plugins: ["GenerateProtocol"]),
@@ -59,6 +69,7 @@ let package = Package(
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
         tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"]),
+        tests("RecordsTests", ["Records", "Bytes", "Basics"]),
         tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
     ]
 )

@@ -116,6 +116,14 @@ package struct ByteReader {
         return Uuid(high: high, low: try readInteger(UInt64.self, field))
     }
 
+    /// Moves over the next `count` bytes.
+    @inlinable
+    package mutating func skip(_ count: Int, _ field: StaticString) throws(DecodeError) {
+        guard count >= 0 else { throw failure(.negativeLength(count), field) }
+        guard count <= remaining else { throw truncated(count, field) }
+        advance(count)
+    }
+
     /// The next `count` bytes as a view.
     package mutating func readSlice(_ count: Int, _ field: StaticString) throws(DecodeError) -> ByteSlice {
         guard count >= 0 else { throw failure(.negativeLength(count), field) }

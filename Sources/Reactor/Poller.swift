@@ -80,6 +80,14 @@ struct Poller: ~Copyable {
         return source
     }
 
+    /// Forgets all that is left, when nothing is waited for any more.
+    mutating func forgetAll() -> [any EventSource] {
+        let left = sources
+        slots = []
+        freeSlots = []
+        return left
+    }
+
     func source(_ token: Token) -> (any EventSource)? {
         let slot = slots[Int(UInt32(truncatingIfNeeded: token))]
         return slot.generation == UInt32(token >> 32) ? slot.source : nil

@@ -176,14 +176,18 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
         }
         mailbox.close()
         while !steps.isEmpty { runSteps() }
+        // What is dropped may hold the loop, and may call it while it goes: it goes after the loop's own fields are set.
+        let dropped = (resumed, timers, poller.forgetAll())
         resumed = []
         timers = TimerHeap()
+        _ = dropped
     }
 }
 
 // What sources ask of their loop.
 extension RealLoop {
-    func watch(_ descriptor: Int32, for readiness: Readiness, _ source: any EventSource) throws(NetworkError) -> UInt64 {
+    func watch(_ descriptor: Int32, for readiness: Readiness, _ source: any EventSource) throws(NetworkError) -> UInt64
+    {
         assertInside()
         return try poller.watch(descriptor, for: readiness, source)
     }

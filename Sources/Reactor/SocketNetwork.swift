@@ -28,7 +28,9 @@ package final class SocketNetwork: Network {
         let ordered = address.host.isEmpty ? candidates.filter(\.isIPv6) + candidates.filter { !$0.isIPv6 } : candidates
         var failure = NetworkError(.unknownHost, "listen")
         for candidate in ordered {
-            let number = unsafe withUnsafePointer(to: candidate.system) { unsafe martlet_listen($0, SocketNetwork.backlog) }
+            let number = unsafe withUnsafePointer(to: candidate.system) {
+                unsafe martlet_listen($0, SocketNetwork.backlog)
+            }
             if number >= 0 {
                 let real = PeerAddress(localEndOf: number)
                 let shown = SocketAddress(host: address.host, port: real.address.port)

@@ -99,7 +99,7 @@ private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncati
         var child: pid_t = 0
         var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
         let spawned = unsafe posix_spawnp(&child, "python3", nil, nil, &arguments, environ)
-        for unsafe word in unsafe arguments { unsafe free(word) }
+        for index in unsafe arguments.indices { unsafe free(arguments[index]) }
         var status: Int32 = 0
         guard spawned == 0, unsafe waitpid(child, &status, 0) == child else { return false }
         return status != 0

@@ -240,7 +240,8 @@ struct ScriptedCalls: SystemCalls {
     ) -> Int {
         var left = limit
         var cut: [martlet_piece] = unsafe []
-        for unsafe piece in unsafe pieces where left > 0 {
+        for index in 0..<pieces.count where left > 0 {
+            let piece = unsafe pieces[index]
             unsafe cut.append(unsafe martlet_piece(base: piece.base, count: min(piece.count, left)))
             left -= unsafe min(piece.count, left)
         }

@@ -1,0 +1,2 @@
+// The header of the library, nothing else.
+#include <zstd.h>
