@@ -73,7 +73,8 @@ package protocol File: FileSource {
     /// Makes the data durable (fdatasync). After a failure the state of unsynced data is unknown for good.
     func sync() throws(FileError)
     func truncate(to size: Int) throws(FileError)
-    /// A read-only window over the first `count` bytes.
+    /// A read-only window over the first `count` bytes, of which some may not be there yet: a file that grows needs no
+    /// other window. Reading beyond the end is an error, or zeros up to the end of a page.
     func window(count: Int) throws(FileError) -> any ReadWindow
     /// Whether all of the range is in memory, so that reading it would not wait for the disk.
     func isResident(_ range: Range<Int>) -> Bool

@@ -104,7 +104,6 @@ package final class RealFile: File {
     }
 
     package func window(count: Int) throws(FileError) -> any ReadWindow {
-        guard try size() >= count else { throw FileError(.inputOutput, "mmap", path: path) }
         return try MappedWindow(descriptor.raw, count: count, path: path)
     }
 
