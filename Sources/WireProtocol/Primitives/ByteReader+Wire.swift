@@ -37,6 +37,7 @@ extension ByteReader {
         return nil
     }
 
+    @inline(never)
     private func refuseNull(_ field: StaticString) -> DecodeError { failure(.unexpectedNull, field) }
 
     mutating func readNullableString(
@@ -122,7 +123,7 @@ extension ByteReader {
             do throws(DecodeError) {
                 elements.append(try Element(from: &self, version: version))
             } catch {
-                throw error.within("\(field)[\(index)]")
+                throw error.within(field, index)
             }
         }
         return elements
@@ -142,7 +143,7 @@ extension ByteReader {
         do throws(DecodeError) {
             return try Value(from: &self, version: version)
         } catch {
-            throw error.within("\(field)")
+            throw error.within(field, nil)
         }
     }
 
@@ -159,5 +160,12 @@ extension ByteReader {
 
 extension DecodeError {
     /// The same error, of the element at `index` of the array that `path` names.
+    @inline(never)
     func at(_ index: Int) -> DecodeError { DecodeError(reason, position: position, path: "\(path)[\(index)]") }
+
+    /// The same error, of a field in the struct `field`, or in its element at `index`. Out of line: it is never the fast way.
+    @inline(never)
+    func within(_ field: StaticString, _ index: Int?) -> DecodeError {
+        within(index.map { "\(field)[\($0)]" } ?? "\(field)")
+    }
 }
