@@ -12,7 +12,16 @@ extension ByteReader {
         try readInteger(UInt8.self, field) != 0
     }
 
+    /// `readInteger` as a call, for messages that are not on the hot path.
+    @inline(never)
+    mutating func readCalled<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type, _ field: StaticString
+    ) throws(DecodeError) -> Value {
+        try readInteger(type, field)
+    }
+
     /// A length of 4 bytes, or as a varint plus one in flexible versions; nil for null.
+    @inline(never)
     private mutating func readLength(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> Int? {
         if flexible {
             let raw = try readUnsignedVarint(field)
@@ -25,6 +34,7 @@ extension ByteReader {
     }
 
     /// The length of a string: 2 bytes where not flexible.
+    @inline(never)
     private mutating func readTextLength(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> Int? {
         if flexible {
             guard let length = try readLength(true, field) else { return nil }
@@ -40,6 +50,7 @@ extension ByteReader {
     @inline(never)
     private func refuseNull(_ field: StaticString) -> DecodeError { failure(.unexpectedNull, field) }
 
+    @inline(never)
     mutating func readNullableString(
         _ flexible: Bool, _ field: StaticString, nullable: Bool = true
     ) throws(DecodeError) -> String? {
@@ -48,11 +59,13 @@ extension ByteReader {
         return nil
     }
 
+    @inline(never)
     mutating func readString(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> String {
         guard let length = try readTextLength(flexible, field) else { throw refuseNull(field) }
         return try readText(length, field)
     }
 
+    @inline(never)
     mutating func readNullableBytes(
         _ flexible: Bool, _ field: StaticString, nullable: Bool = true
     ) throws(DecodeError) -> ByteSlice? {
@@ -61,17 +74,20 @@ extension ByteReader {
         return nil
     }
 
+    @inline(never)
     mutating func readBytes(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> ByteSlice {
         guard let length = try readLength(flexible, field) else { throw refuseNull(field) }
         return try readSlice(length, field)
     }
 
+    @inline(never)
     mutating func readRecords(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> RecordsField {
         guard let length = try readLength(flexible, field) else { return .none }
         return .bytes(try readSlice(length, field))
     }
 
     /// The count of an array whose elements take at least `minimum` bytes here and `stride` bytes in memory.
+    @inline(never)
     private mutating func readCount(
         _ flexible: Bool, minimum: Int, stride: Int, _ field: StaticString
     ) throws(DecodeError) -> Int? {
