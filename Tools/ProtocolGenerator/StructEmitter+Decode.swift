@@ -44,10 +44,7 @@ extension StructEmitter {
         ProtocolGenerator.condition(range, in: flexibleVersions)
     }
 
-    /// Produce and Fetch read integers in line; elsewhere a call per field is good enough, and half of the code.
-    private var readInteger: String {
-        message.name.hasPrefix("Produce") || message.name.hasPrefix("Fetch") ? "readInteger" : "readCalled"
-    }
+    private var readInteger: String { isHot ? "readInteger" : "readCalled" }
 
     /// The expression that reads `field`.
     func decode(_ field: Field, _ flexible: String) -> String {

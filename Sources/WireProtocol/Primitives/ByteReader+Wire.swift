@@ -8,6 +8,7 @@ import Bytes
 let stringBytesMax = Int(Int16.max)
 
 extension ByteReader {
+    @inline(never)
     mutating func readBool(_ field: StaticString) throws(DecodeError) -> Bool {
         try readInteger(UInt8.self, field) != 0
     }

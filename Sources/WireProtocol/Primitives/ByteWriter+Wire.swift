@@ -4,7 +4,12 @@
 import Bytes
 
 extension ByteWriter {
+    @inline(never)
     mutating func writeBool(_ value: Bool) { writeInteger(value ? UInt8(1) : 0) }
+
+    /// `writeInteger` as a call, for messages that are not on the hot path.
+    @inline(never)
+    mutating func writeCalled(_ value: some FixedWidthInteger & BitwiseCopyable) { writeInteger(value) }
 
     /// A length of 4 bytes, or as a varint plus one in flexible versions; -1 for null.
     @inline(never)
