@@ -68,7 +68,7 @@ let package = Package(
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
-        tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"]),
+        tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"], exclude: ["Peers"]),
         tests("RecordsTests", ["Records", "Bytes", "Basics"]),
         tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
     ]

@@ -1,14 +1,15 @@
 // Reading integers, varints and slices from received bytes. Every read checks what is left before it looks.
 
-package import Basics
+public import Basics
 
 /// A cursor over a slice; it moves only over bytes that were read whole.
 ///
 /// Integers are big-endian. Errors carry the position of the field's first byte. `field` names what is read.
 @frozen
 @safe
+@usableFromInline
 package struct ByteReader {
-    package let bytes: ByteSlice
+    @usableFromInline package let bytes: ByteSlice
     // Safety: the start of `bytes`, which this value keeps alive.
     @usableFromInline let start: UnsafeRawPointer
     @usableFromInline let end: Int
@@ -16,7 +17,7 @@ package struct ByteReader {
     @usableFromInline var budget: Int
 
     /// The memory that arrays read from one frame may take unless the maker of the reader says otherwise.
-    package static let decodedBytesMax = 64 * 1024 * 1024
+    @usableFromInline package static let decodedBytesMax = 64 * 1024 * 1024
 
     /// A reader of `bytes`; `decodedBytesMax` bounds what `charge` accepts.
     @inlinable
@@ -39,11 +40,14 @@ package struct ByteReader {
     }
 
     @usableFromInline
+    @inline(never)
     func truncated(_ needed: Int, _ field: StaticString) -> DecodeError {
         DecodeError(.truncated(needed: needed, remaining: remaining), position: position, path: "\(field)")
     }
 
     /// An error at the cursor.
+    @usableFromInline
+    @inline(never)
     package func failure(_ reason: DecodeError.Reason, _ field: StaticString) -> DecodeError {
         DecodeError(reason, position: position, path: "\(field)")
     }
@@ -63,6 +67,7 @@ package struct ByteReader {
     mutating func advance(_ count: Int) { cursor += count }
 
     /// An IEEE 754 double, big-endian.
+    @inlinable
     package mutating func readDouble(_ field: StaticString) throws(DecodeError) -> Double {
         Double(bitPattern: try readInteger(UInt64.self, field))
     }
@@ -110,6 +115,7 @@ package struct ByteReader {
         return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
     }
 
+    @inlinable
     package mutating func readUuid(_ field: StaticString) throws(DecodeError) -> Uuid {
         guard remaining >= 16 else { throw truncated(16, field) }
         let high = try readInteger(UInt64.self, field)
@@ -125,6 +131,7 @@ package struct ByteReader {
     }
 
     /// The next `count` bytes as a view.
+    @inlinable
     package mutating func readSlice(_ count: Int, _ field: StaticString) throws(DecodeError) -> ByteSlice {
         guard count >= 0 else { throw failure(.negativeLength(count), field) }
         guard count <= remaining else { throw truncated(count, field) }

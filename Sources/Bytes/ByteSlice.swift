@@ -5,10 +5,11 @@
 /// Invariant: `offset >= 0`, `count >= 0`, `offset + count <= memory.capacity`.
 @frozen
 @safe
+@usableFromInline
 package struct ByteSlice: Sendable {
-    package let memory: Memory
-    package let offset: Int
-    package let count: Int
+    @usableFromInline package let memory: Memory
+    @usableFromInline package let offset: Int
+    @usableFromInline package let count: Int
 
     /// The first `count` bytes from `offset` of a block.
     @inlinable
@@ -100,12 +101,12 @@ package struct ByteSlice: Sendable {
 }
 
 extension ByteSlice: Equatable {
-    package static func == (left: ByteSlice, right: ByteSlice) -> Bool {
+    @usableFromInline package static func == (left: ByteSlice, right: ByteSlice) -> Bool {
         guard left.count == right.count else { return false }
         return unsafe left.withUnsafeBytes { l in unsafe right.withUnsafeBytes { r in unsafe l.elementsEqual(r) } }
     }
 }
 
 extension ByteSlice: CustomStringConvertible {
-    package var description: String { "\(count) bytes" }
+    @usableFromInline package var description: String { "\(count) bytes" }
 }

@@ -1,11 +1,12 @@
 // Building outgoing bytes. The size of what is written is known beforehand, so that one block is enough; slices and
 // file regions of any size are spliced in without a copy.
 
-package import Basics
+public import Basics
 
 /// Appends big-endian integers, varints and slices to a block; splices pieces between them.
 @frozen
 @safe
+@usableFromInline
 package struct ByteWriter: ~Copyable {
     /// Slices up to this size are copied when spliced: a copy is cheaper than one more piece to send.
     package static let copiedSpliceMax = 1024

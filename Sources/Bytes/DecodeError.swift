@@ -1,7 +1,9 @@
 // What is wrong with bytes that do not decode, and where.
 
 /// Malformed input: the reason, the position in the decoded bytes, and the path of the field.
+@usableFromInline
 package struct DecodeError: Error, Equatable, Sendable, CustomStringConvertible {
+    @usableFromInline
     package enum Reason: Equatable, Sendable {
         /// The field needs `needed` bytes and `remaining` are left.
         case truncated(needed: Int, remaining: Int)
@@ -40,5 +42,5 @@ package struct DecodeError: Error, Equatable, Sendable, CustomStringConvertible 
         DecodeError(reason, position: position, path: path.isEmpty ? outer : "\(outer).\(path)")
     }
 
-    package var description: String { "\(reason) at byte \(position)\(path.isEmpty ? "" : " in \(path)")" }
+    @usableFromInline package var description: String { "\(reason) at byte \(position)\(path.isEmpty ? "" : " in \(path)")" }
 }

@@ -9,10 +9,11 @@
 ///
 /// Owner: whoever made it may write through `withMutableBytes`; readers hold `ByteSlice`s.
 @safe
+@usableFromInline
 package final class Memory: Sendable {
     // Safety: valid for `capacity` bytes from init to deinit, never reassigned.
     @usableFromInline nonisolated(unsafe) let base: UnsafeMutableRawPointer
-    package let capacity: Int
+    @usableFromInline package let capacity: Int
     private let pool: BufferPool?
 
     /// Allocates `capacity` bytes, aligned to 64; their content is undefined until written.

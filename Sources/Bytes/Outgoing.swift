@@ -1,9 +1,11 @@
 // What leaves on a connection: bytes that were built, bytes passed through, and ranges of files.
 
 /// A file that ranges can be sent from. The file system that opened it knows how; here it is opaque.
+@usableFromInline
 package protocol FileSource: AnyObject, Sendable {}
 
 /// `count` bytes of a file from `position`; they leave by sendfile and are never read into the process.
+@usableFromInline
 package struct FileRegion: Sendable {
     package let source: any FileSource
     package let position: Int
@@ -18,6 +20,7 @@ package struct FileRegion: Sendable {
 }
 
 /// One piece of outgoing data.
+@usableFromInline
 package enum Outgoing: Sendable {
     case bytes(ByteSlice)
     case file(FileRegion)

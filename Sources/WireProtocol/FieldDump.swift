@@ -22,6 +22,8 @@ package indirect enum FieldValue: Sendable, Equatable {
 }
 
 /// The fields of a struct in order.
+///
+/// The generic functions are never specialized: for 580 structs that would cost more code than decoding does.
 package struct FieldDump: Sendable, Equatable {
     package struct Entry: Sendable, Equatable {
         package var name: String
@@ -35,26 +37,31 @@ package struct FieldDump: Sendable, Equatable {
     package mutating func add(_ name: String, _ value: FieldValue) { entries.append(Entry(name: name, value: value)) }
 
     @inline(never)
+    @_semantics("optimize.sil.specialize.generic.never")
     mutating func add(_ name: StaticString, _ value: some Dumpable, _ version: Int16) {
         add("\(name)", value.dumped(version))
     }
 
     @inline(never)
+    @_semantics("optimize.sil.specialize.generic.never")
     mutating func add(_ name: StaticString, _ value: some WireStruct, _ version: Int16) {
         add("\(name)", .object(value.dump(version: version)))
     }
 
     @inline(never)
+    @_semantics("optimize.sil.specialize.generic.never")
     mutating func add<Value: WireStruct>(_ name: StaticString, _ value: Value?, _ version: Int16) {
         add("\(name)", value.map { .object($0.dump(version: version)) } ?? .null)
     }
 
     @inline(never)
+    @_semantics("optimize.sil.specialize.generic.never")
     mutating func add(_ name: StaticString, _ values: [some WireStruct], _ version: Int16) {
         add("\(name)", .array(values.map { .object($0.dump(version: version)) }))
     }
 
     @inline(never)
+    @_semantics("optimize.sil.specialize.generic.never")
     mutating func add<Value: WireStruct>(_ name: StaticString, _ values: [Value]?, _ version: Int16) {
         add("\(name)", values.map { .array($0.map { .object($0.dump(version: version)) }) } ?? .null)
     }

@@ -38,12 +38,14 @@ struct TagReader {
     private var size = 0
     private var start = 0
 
+    @inline(never)
     init(_ reader: inout ByteReader) throws(DecodeError) {
         left = try reader.readUnsignedVarint("tags")
         if Int64(left) * 2 > Int64(reader.remaining) { throw reader.failure(.lengthTooLarge(Int(left)), "tags") }
     }
 
     /// The next tag; nil at the end. After it either `end` or `keep` is called.
+    @inline(never)
     mutating func next(_ reader: inout ByteReader) throws(DecodeError) -> UInt32? {
         if left == 0 { return nil }
         left -= 1
@@ -57,6 +59,7 @@ struct TagReader {
     }
 
     /// Checks that a known field took the bytes that its size says.
+    @inline(never)
     func end(_ reader: inout ByteReader, _ field: StaticString) throws(DecodeError) {
         guard reader.position == start + size else {
             throw reader.failure(.invalidValue("tag \(tag) of \(size) bytes took \(reader.position - start)"), field)
@@ -64,6 +67,7 @@ struct TagReader {
     }
 
     /// Keeps the bytes of an unknown field.
+    @inline(never)
     func keep(_ reader: inout ByteReader, in tags: inout UnknownTags) throws(DecodeError) {
         try reader.charge(MemoryLayout<UnknownTags.Entry>.stride, "tags")
         tags.append(tag, try reader.readSlice(size, "tag"))

@@ -7,7 +7,7 @@ import PackagePlugin
 @main
 struct GenerateProtocol: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
-        let root = context.package.directoryURL.appending(path: "Protocol")
+        let root = context.package.directoryURL.appending(path: "Protocol").resolvingSymlinksInPath()
         let output = context.pluginWorkDirectoryURL
         var inputs: [URL] = []
         let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)

@@ -44,6 +44,8 @@ extension StructEmitter {
         ProtocolGenerator.condition(range, in: flexibleVersions)
     }
 
+    private var readInteger: String { isHot ? "readInteger" : "readCalled" }
+
     /// The expression that reads `field`.
     func decode(_ field: Field, _ flexible: String) -> String {
         let name = "\"\(field.name)\""
@@ -58,11 +60,11 @@ extension StructEmitter {
             case .bool: return "try reader.readBool(\(name))"
             case .double: return "try reader.readDouble(\(name))"
             case .uuid: return "try reader.readUuid(\(name))"
-            case .error: return "ErrorCode(rawValue: try reader.readInteger(Int16.self, \(name)))"
+            case .error: return "ErrorCode(rawValue: try reader.\(readInteger)(Int16.self, \(name)))"
             case .string: return "try reader.read\(null)String(\(flexible), \(name)\(allowed))"
             case .bytes: return "try reader.read\(null)Bytes(\(flexible), \(name)\(allowed))"
             case .records: return "try reader.readRecords(\(flexible), \(name))"
-            default: return "try reader.readInteger(\(primitive.swiftType).self, \(name))"
+            default: return "try reader.\(readInteger)(\(primitive.swiftType).self, \(name))"
             }
         case .structure(let type):
             return "try reader.read\(null)Struct(\(type).self, version, \(name)\(allowed))"

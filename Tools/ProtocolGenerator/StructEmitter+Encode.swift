@@ -44,6 +44,8 @@ extension StructEmitter {
         text.line("tags.finish(&writer)")
     }
 
+    private var writeInteger: String { isHot ? "writeInteger" : "writeCalled" }
+
     /// The statement that writes `field`.
     private func write(_ field: Field, _ flexible: String) -> String {
         let value = "self.\(field.swiftName)"
@@ -55,11 +57,11 @@ extension StructEmitter {
             case .bool: return "writer.writeBool(\(value))"
             case .double: return "writer.writeDouble(\(value))"
             case .uuid: return "writer.writeUuid(\(value))"
-            case .error: return "writer.writeInteger(\(value).rawValue)"
+            case .error: return "writer.\(writeInteger)(\(value).rawValue)"
             case .string: return "writer.write\(null)String(\(value), \(flexible)\(allowed))"
             case .bytes: return "writer.write\(null)Bytes(\(value), \(flexible)\(allowed))"
             case .records: return "writer.writeRecords(\(value), \(flexible))"
-            default: return "writer.writeInteger(\(value))"
+            default: return "writer.\(writeInteger)(\(value))"
             }
         case .structure:
             if field.nullable == nil { return "\(value).write(to: &writer, version: version)" }

@@ -15,6 +15,8 @@ struct StructEmitter {
     }
 
     var isFlexible: Bool { flexible != "false" }
+    /// Produce and Fetch handle integers in line; elsewhere a call per field is good enough, and half of the code.
+    var isHot: Bool { message.name.hasPrefix("Produce") || message.name.hasPrefix("Fetch") }
     var plainFields: [Field] { structure.fields.filter { $0.tag == nil } }
     var taggedFields: [Field] { structure.fields.filter { $0.tag != nil }.sorted { $0.tag! < $1.tag! } }
 

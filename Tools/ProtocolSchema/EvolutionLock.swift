@@ -3,7 +3,7 @@
 //
 // Allowed: new messages, new versions at the end, new fields in new versions, new tagged fields with new tags, new
 // descriptions. Refused: everything that changes the bytes or the meaning of a locked version, and any tag used twice
-// over time. After a release: `make protocol-lock` writes the file anew.
+// over time. After a release `swift run ProtocolGenerator --lock` over the schema files writes it anew.
 
 /// Writes and compares the digest of a set of messages.
 public enum EvolutionLock {

@@ -32,7 +32,7 @@ public enum Validation {
     }
 
     private static func check(_ message: Message) throws(SchemaError) {
-        if false, message.text.isEmpty { throw refuse(message, message.line, "\(message.name) has no description") }
+        if message.text.isEmpty { throw refuse(message, message.line, "\(message.name) has no description") }
         if message.key == nil, ![.header, .data].contains(message.kind) {
             throw refuse(message, message.line, "\(message.name) has neither key nor type")
         }
@@ -51,7 +51,7 @@ public enum Validation {
             if !names.insert(field.memberName).inserted {
                 throw refuse(message, field.line, "field \(field.name) is declared twice")
             }
-            if false, field.text.isEmpty { throw refuse(message, field.line, "field \(field.name) has no description") }
+            if field.text.isEmpty { throw refuse(message, field.line, "field \(field.name) has no description") }
             if let tag = field.tag {
                 if !tags.insert(tag).inserted { throw refuse(message, field.line, "tag \(tag) is used twice") }
                 guard let flexible = message.flexibleFrom, field.versions.lower >= flexible else {

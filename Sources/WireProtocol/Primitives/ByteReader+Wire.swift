@@ -8,11 +8,21 @@ import Bytes
 let stringBytesMax = Int(Int16.max)
 
 extension ByteReader {
+    @inline(never)
     mutating func readBool(_ field: StaticString) throws(DecodeError) -> Bool {
         try readInteger(UInt8.self, field) != 0
     }
 
+    /// `readInteger` as a call, for messages that are not on the hot path.
+    @inline(never)
+    mutating func readCalled<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type, _ field: StaticString
+    ) throws(DecodeError) -> Value {
+        try readInteger(type, field)
+    }
+
     /// A length of 4 bytes, or as a varint plus one in flexible versions; nil for null.
+    @inline(never)
     private mutating func readLength(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> Int? {
         if flexible {
             let raw = try readUnsignedVarint(field)
@@ -25,6 +35,7 @@ extension ByteReader {
     }
 
     /// The length of a string: 2 bytes where not flexible.
+    @inline(never)
     private mutating func readTextLength(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> Int? {
         if flexible {
             guard let length = try readLength(true, field) else { return nil }
@@ -37,8 +48,10 @@ extension ByteReader {
         return nil
     }
 
+    @inline(never)
     private func refuseNull(_ field: StaticString) -> DecodeError { failure(.unexpectedNull, field) }
 
+    @inline(never)
     mutating func readNullableString(
         _ flexible: Bool, _ field: StaticString, nullable: Bool = true
     ) throws(DecodeError) -> String? {
@@ -47,11 +60,13 @@ extension ByteReader {
         return nil
     }
 
+    @inline(never)
     mutating func readString(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> String {
         guard let length = try readTextLength(flexible, field) else { throw refuseNull(field) }
         return try readText(length, field)
     }
 
+    @inline(never)
     mutating func readNullableBytes(
         _ flexible: Bool, _ field: StaticString, nullable: Bool = true
     ) throws(DecodeError) -> ByteSlice? {
@@ -60,17 +75,20 @@ extension ByteReader {
         return nil
     }
 
+    @inline(never)
     mutating func readBytes(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> ByteSlice {
         guard let length = try readLength(flexible, field) else { throw refuseNull(field) }
         return try readSlice(length, field)
     }
 
+    @inline(never)
     mutating func readRecords(_ flexible: Bool, _ field: StaticString) throws(DecodeError) -> RecordsField {
         guard let length = try readLength(flexible, field) else { return .none }
         return .bytes(try readSlice(length, field))
     }
 
     /// The count of an array whose elements take at least `minimum` bytes here and `stride` bytes in memory.
+    @inline(never)
     private mutating func readCount(
         _ flexible: Bool, minimum: Int, stride: Int, _ field: StaticString
     ) throws(DecodeError) -> Int? {
@@ -122,7 +140,7 @@ extension ByteReader {
             do throws(DecodeError) {
                 elements.append(try Element(from: &self, version: version))
             } catch {
-                throw error.within("\(field)[\(index)]")
+                throw error.within(field, index)
             }
         }
         return elements
@@ -142,7 +160,7 @@ extension ByteReader {
         do throws(DecodeError) {
             return try Value(from: &self, version: version)
         } catch {
-            throw error.within("\(field)")
+            throw error.within(field, nil)
         }
     }
 
@@ -159,5 +177,12 @@ extension ByteReader {
 
 extension DecodeError {
     /// The same error, of the element at `index` of the array that `path` names.
+    @inline(never)
     func at(_ index: Int) -> DecodeError { DecodeError(reason, position: position, path: "\(path)[\(index)]") }
+
+    /// The same error, of a field in the struct `field`, or in its element at `index`. Out of line: it is never the fast way.
+    @inline(never)
+    func within(_ field: StaticString, _ index: Int?) -> DecodeError {
+        within(index.map { "\(field)[\($0)]" } ?? "\(field)")
+    }
 }

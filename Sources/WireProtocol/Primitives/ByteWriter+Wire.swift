@@ -4,10 +4,15 @@
 import Bytes
 
 extension ByteWriter {
+    @inline(never)
     mutating func writeBool(_ value: Bool) { writeInteger(value ? UInt8(1) : 0) }
 
+    /// `writeInteger` as a call, for messages that are not on the hot path.
+    @inline(never)
+    mutating func writeCalled(_ value: some FixedWidthInteger & BitwiseCopyable) { writeInteger(value) }
+
     /// A length of 4 bytes, or as a varint plus one in flexible versions; -1 for null.
-    @inline(__always)
+    @inline(never)
     private mutating func writeLength(_ length: Int, _ flexible: Bool) {
         if flexible {
             writeUnsignedVarint(UInt32(length + 1))
@@ -16,6 +21,7 @@ extension ByteWriter {
         }
     }
 
+    @inline(never)
     mutating func writeString(_ value: String, _ flexible: Bool) {
         let text = WireSize.bounded(value)
         let length = text.utf8.count
@@ -27,6 +33,7 @@ extension ByteWriter {
         write(utf8: text)
     }
 
+    @inline(never)
     mutating func writeNullableString(_ value: String?, _ flexible: Bool, nullable: Bool = true) {
         if let value { return writeString(value, flexible) }
         guard nullable else { return writeString("", flexible) }
@@ -37,16 +44,19 @@ extension ByteWriter {
         }
     }
 
+    @inline(never)
     mutating func writeBytes(_ value: ByteSlice, _ flexible: Bool) {
         writeLength(value.count, flexible)
         splice(value)
     }
 
+    @inline(never)
     mutating func writeNullableBytes(_ value: ByteSlice?, _ flexible: Bool, nullable: Bool = true) {
         if let value { return writeBytes(value, flexible) }
         writeLength(nullable ? -1 : 0, flexible)
     }
 
+    @inline(never)
     mutating func writeRecords(_ value: RecordsField, _ flexible: Bool) {
         switch value {
         case .none: writeLength(-1, flexible)

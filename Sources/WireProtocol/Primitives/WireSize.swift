@@ -4,6 +4,7 @@ import Bytes
 
 enum WireSize {
     /// A tagged field with `size` bytes of content.
+    @inline(never)
     static func tag(_ tag: UInt32, _ size: Int) -> Int {
         sizeOfUnsignedVarint(tag) + sizeOfUnsignedVarint(UInt32(size)) + size
     }
@@ -29,18 +30,22 @@ enum WireSize {
         return String(kept)
     }
 
+    @inline(never)
     static func string(_ value: String, _ flexible: Bool) -> Int {
         let count = bounded(value).utf8.count
         return count + (flexible ? sizeOfUnsignedVarint(UInt32(count + 1)) : 2)
     }
 
+    @inline(never)
     static func nullableString(_ value: String?, _ flexible: Bool, nullable: Bool = true) -> Int {
         if let value { return string(value, flexible) }
         return flexible ? 1 : 2
     }
 
+    @inline(never)
     static func bytes(_ value: ByteSlice, _ flexible: Bool) -> Int { length(value.count, flexible) + value.count }
 
+    @inline(never)
     static func nullableBytes(_ value: ByteSlice?, _ flexible: Bool, nullable: Bool = true) -> Int {
         if let value { return bytes(value, flexible) }
         return flexible ? 1 : 4

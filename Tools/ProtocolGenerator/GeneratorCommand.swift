@@ -49,11 +49,16 @@ func generate(into folder: String, from paths: [String]) {
     }
 }
 
-let arguments = Array(CommandLine.arguments.dropFirst())
-if arguments.first == "--output", arguments.count > 2 {
-    generate(into: arguments[1], from: Array(arguments.dropFirst(2)))
-} else if arguments.first == "--lock", arguments.count > 1 {
-    print(EvolutionLock.text(of: load(Array(arguments.dropFirst())).flatMap(\.messages)), terminator: "")
-} else {
-    fail("usage: ProtocolGenerator --output <folder> <files> | --lock <files>")
+@main
+enum GeneratorCommand {
+    static func main() {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "--output", arguments.count > 2 {
+            generate(into: arguments[1], from: Array(arguments.dropFirst(2)))
+        } else if arguments.first == "--lock", arguments.count > 1 {
+            print(EvolutionLock.text(of: load(Array(arguments.dropFirst())).flatMap(\.messages)), terminator: "")
+        } else {
+            fail("usage: ProtocolGenerator --output <folder> <files> | --lock <files>")
+        }
+    }
 }
