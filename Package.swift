@@ -65,6 +65,7 @@ let package = Package(
         .plugin(
             name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
             path: "Tools/GenerateProtocol"),
+        tests("TidyTests", []),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
