@@ -45,5 +45,17 @@ enum ApiTable {
         Api(CreatePartitionsRequest.self, CreatePartitionsHandler.handle),
     ].sorted { $0.key.rawValue < $1.key.rawValue }
 
-    static let byKey: [ApiKey: Api] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
+    private static let byNumber: [Api?] = {
+        var table: [Api?] = []
+        for api in all {
+            while table.count <= Int(api.key.rawValue) { table.append(nil) }
+            table[Int(api.key.rawValue)] = api
+        }
+        return table
+    }()
+
+    static subscript(key: ApiKey) -> Api? {
+        let number = Int(key.rawValue)
+        return number < byNumber.count ? byNumber[number] : nil
+    }
 }

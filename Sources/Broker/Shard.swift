@@ -39,10 +39,16 @@ struct Limits: Sendable {
 
 /// What a loop has counted; read through the mailbox.
 struct Counters: Sendable {
-    var requests: [Int: Int] = [:]
+    /// Requests by the number of their API.
+    var requests = [Int](repeating: 0, count: 128)
     var bytesIn = 0
     var bytesOut = 0
     var connectionsAccepted = 0
+
+    mutating func count(_ key: ApiKey) {
+        guard Int(key.rawValue) < requests.count else { return }
+        requests[Int(key.rawValue)] += 1
+    }
 }
 
 final class Shard {

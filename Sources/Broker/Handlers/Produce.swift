@@ -43,7 +43,10 @@ final class ProduceJob {
                     $0.name = topic.name
                     $0.topicId = topic.topicId
                     $0.partitionResponses = topic.partitionData.map { partition in
-                        ProduceResponse.PartitionProduceResponse { $0.index = partition.index }
+                        ProduceResponse.PartitionProduceResponse {
+                            $0.index = partition.index
+                            $0.baseOffset = ProduceJob.unsettled
+                        }
                     }
                 })
             remaining += topic.partitionData.count
@@ -126,14 +129,15 @@ final class ProduceJob {
         }
     }
 
-    /// An answer that is not there yet has the offset 0 and no error, which no settled one without base offset has.
-    private var settled: Set<Int> = []
+    /// The base offset of an answer that is not there yet; no settled one has it.
+    private static let unsettled = Int64.min
 
-    private func key(_ t: Int, _ p: Int) -> Int { t << 32 | p }
-    private func isSettled(_ t: Int, _ p: Int) -> Bool { settled.contains(key(t, p)) }
+    private func isSettled(_ t: Int, _ p: Int) -> Bool {
+        response.responses[t].partitionResponses[p].baseOffset != ProduceJob.unsettled
+    }
 
     private func settle(_ t: Int, _ p: Int, _ fill: (inout ProduceResponse.PartitionProduceResponse) -> Void) {
-        guard settled.insert(key(t, p)).inserted else { return }
+        guard !isSettled(t, p) else { return }
         fill(&response.responses[t].partitionResponses[p])
         remaining -= 1
         if remaining == 0 { finish() }
