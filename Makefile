@@ -41,6 +41,11 @@ check: ## Run the tests in full counts
 bench: ## Measure the broker beside a floor program in C
 	@Tools/scripts/bench
 
+.PHONY: simulate
+simulate: ## Run SEEDS simulated worlds from SEED on; TRACE=1 prints every event
+	@swift build --configuration release --product simulate
+	@.build/release/simulate --seeds $(SEEDS) --from $(SEED) $(if $(TRACE),--trace)
+
 .PHONY: fuzz
 fuzz: ## Fuzz the decoders for FUZZ_SECONDS seconds
 	@cd Tests/Fuzz && swift build --product FuzzProtocol \

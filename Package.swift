@@ -65,7 +65,16 @@ let package = Package(
         .plugin(
             name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
             path: "Tools/GenerateProtocol"),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Broker", "Replication", "Log", "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
+            ],
+            path: "Tests/Simulation", swiftSettings: settings),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation"], path: "Tools/Simulate", swiftSettings: settings),
         tests("TidyTests", []),
+        tests("SimulationTests", ["Simulation", "simulate"]),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
