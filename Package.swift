@@ -81,5 +81,12 @@ let package = Package(
         tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"], exclude: ["Peers"]),
         tests("RecordsTests", ["Records", "Bytes", "Basics"]),
         tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
+        tests("ConfigurationTests", ["Configuration"]),
+        tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
+        tests(
+            "BrokerTests",
+            [
+                "Broker", "Reactor", "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
+            ]),
     ]
 )

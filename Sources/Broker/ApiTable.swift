@@ -42,7 +42,17 @@ enum ApiTable {
         Api(ApiVersionsRequest.self, ApiVersionsHandler.handle),
         Api(CreateTopicsRequest.self, CreateTopicsHandler.handle),
         Api(DeleteTopicsRequest.self, DeleteTopicsHandler.handle),
+        Api(DeleteRecordsRequest.self, DeleteRecordsHandler.handle),
+        Api(InitProducerIdRequest.self, upTo: InitProducerIdHandler.latestVersion, InitProducerIdHandler.handle),
+        Api(OffsetForLeaderEpochRequest.self, OffsetForLeaderEpochHandler.handle),
+        Api(DescribeConfigsRequest.self, DescribeConfigsHandler.handle),
+        Api(AlterConfigsRequest.self, AlterConfigsHandler.handle),
+        Api(DescribeLogDirsRequest.self, DescribeLogDirsHandler.handle),
         Api(CreatePartitionsRequest.self, CreatePartitionsHandler.handle),
+        Api(IncrementalAlterConfigsRequest.self, IncrementalAlterConfigsHandler.handle),
+        Api(DescribeClusterRequest.self, DescribeClusterHandler.handle),
+        Api(ListConfigResourcesRequest.self, ListConfigResourcesHandler.handle),
+        Api(DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsHandler.handle),
     ].sorted { $0.key.rawValue < $1.key.rawValue }
 
     private static let byNumber: [Api?] = {

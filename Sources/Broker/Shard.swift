@@ -59,6 +59,9 @@ final class Shard {
     private(set) var view: ClusterView
     var sessions: FetchSessions
     var counters = Counters()
+    /// What is left of this loop's block of producer ids, and who waits for the next one.
+    var producerIds: Range<Int64> = 0..<0
+    var waitingForProducerId: [Call] = []
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var pausedConnections: [ObjectIdentifier] = []
     private var bytesUnderWay = 0
