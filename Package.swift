@@ -74,6 +74,7 @@ let package = Package(
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tools/Simulate", swiftSettings: settings),
         tests("TidyTests", []),
+        tests("LogTests", ["Log", "Records", "Reactor", "Environment", "Bytes", "Basics"]),
         tests("SimulationTests", ["Simulation", "simulate"]),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
