@@ -91,7 +91,12 @@ extension Broker {
         driver.append(driver.controller.register(description, epoch: epoch)) { _ in }
         driver.append(driver.controller.unfence(identity.nodeId)) { failure in
             if let failure { return completion(.metadata(failure)) }
-            self.withState { $0.brokerEpoch = epoch.rawValue }
+            let held = self.withState { state in
+                state.brokerEpoch = epoch.rawValue
+                defer { state.held = [] }
+                return state.held
+            }
+            for connection in held { connection.transport.confinement.post { self.admit(connection) } }
             self.serve()
             completion(nil)
         }
@@ -123,10 +128,21 @@ extension Broker {
         return endpoints
     }
 
+    /// Takes a new connection; one that comes before the node serves waits unread until it does.
     private func accept(_ transport: any Transport, listener: String) {
+        let held = HeldConnection(transport: Confined(transport, to: transport.loop), listener: listener)
+        let mustWait = withState { state in
+            if state.brokerEpoch < 0 { state.held.append(held) }
+            return state.brokerEpoch < 0
+        }
+        if !mustWait { admit(held) }
+    }
+
+    private func admit(_ held: HeldConnection) {
+        let transport = held.transport.value
         let shard = withState { $0.shards.first { $0.confinement === transport.loop } }
-        guard let shard, brokerEpoch >= 0 else { return transport.close() }
-        shard.value.accept(transport, listener: listener)
+        guard let shard else { return transport.close() }
+        shard.value.accept(transport, listener: held.listener)
     }
 
     /// The addresses that are listened on, with their real ports.
@@ -211,4 +227,10 @@ extension Broker {
             }
         }
     }
+}
+
+/// A connection that came before the node served.
+struct HeldConnection: Sendable {
+    let transport: Confined<any Transport>
+    let listener: String
 }
