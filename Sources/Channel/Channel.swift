@@ -33,7 +33,7 @@ package final class Channel: TransportHandler {
     package internal(set) var announced: AnnouncedVersions?
     /// Called once when the channel became ready.
     package var onReady: (() -> Void)?
-    /// Called once when the channel has closed, after all requests have failed.
+    /// Called once when the channel has closed, before its requests fail.
     package var onClose: ((ChannelError) -> Void)?
     let network: any Network
     let settings: ChannelSettings
@@ -228,14 +228,15 @@ package final class Channel: TransportHandler {
         setupTimer = nil
         transport?.close()
         transport = nil
-        for entry in ledger.takeAll() { entry.handler(.failure(error), entry.version) }
-        let waiting = queue
-        queue = []
-        for queued in waiting { queued.fail(error) }
+        // The owner hears of it first, so that whoever asks again at once is not given this channel.
         let tell = onClose
         onClose = nil
         onReady = nil
         tell?(error)
+        for entry in ledger.takeAll() { entry.handler(.failure(error), entry.version) }
+        let waiting = queue
+        queue = []
+        for queued in waiting { queued.fail(error) }
     }
 
     func becomeReady(_ announced: AnnouncedVersions) {

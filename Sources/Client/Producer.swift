@@ -62,16 +62,15 @@ package final class Producer {
         send([record], to: topic, report: report)
     }
 
-    /// Takes records for `topic`, in order; `report` is called for each of them.
+    /// Takes records for `topic`, in order, all or none; `report` is called for each of them.
     package func send(_ records: [ProducerRecord], to name: String, report: DeliveryHandler? = nil) {
         loop.assertInside()
         let topic = topic(name)
         let now = client.environment.clock.wallClock
+        guard !isFull else {
+            return loop.proceed { for _ in records { report?(.failure(.bufferFull)) } }
+        }
         for record in records {
-            guard !isFull else {
-                loop.proceed { report?(.failure(.bufferFull)) }
-                continue
-            }
             let charge = record.charge
             bufferedBytes += charge
             if topic.info == nil || !topic.early.isEmpty {
