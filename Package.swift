@@ -71,11 +71,28 @@ let package = Package(
         .plugin(
             name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
             path: "Tools/GenerateProtocol"),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Broker", "Replication", "Log", "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
+            ],
+            path: "Tests/Simulation", swiftSettings: settings),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation"], path: "Tools/Simulate", swiftSettings: settings),
+        tests("TidyTests", []),
+        tests("SimulationTests", ["Simulation", "simulate"]),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),
         tests("WireProtocolTests", ["WireProtocol", "ProtocolSchema", "Bytes", "Basics"], exclude: ["Peers"]),
         tests("RecordsTests", ["Records", "Bytes", "Basics"]),
         tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
+        tests("ConfigurationTests", ["Configuration"]),
+        tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
+        tests(
+            "BrokerTests",
+            [
+                "Broker", "Reactor", "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
+            ]),
     ]
 )

@@ -42,8 +42,30 @@ enum ApiTable {
         Api(ApiVersionsRequest.self, ApiVersionsHandler.handle),
         Api(CreateTopicsRequest.self, CreateTopicsHandler.handle),
         Api(DeleteTopicsRequest.self, DeleteTopicsHandler.handle),
+        Api(DeleteRecordsRequest.self, DeleteRecordsHandler.handle),
+        Api(InitProducerIdRequest.self, upTo: InitProducerIdHandler.latestVersion, InitProducerIdHandler.handle),
+        Api(OffsetForLeaderEpochRequest.self, OffsetForLeaderEpochHandler.handle),
+        Api(DescribeConfigsRequest.self, DescribeConfigsHandler.handle),
+        Api(AlterConfigsRequest.self, AlterConfigsHandler.handle),
+        Api(DescribeLogDirsRequest.self, DescribeLogDirsHandler.handle),
         Api(CreatePartitionsRequest.self, CreatePartitionsHandler.handle),
+        Api(IncrementalAlterConfigsRequest.self, IncrementalAlterConfigsHandler.handle),
+        Api(DescribeClusterRequest.self, DescribeClusterHandler.handle),
+        Api(ListConfigResourcesRequest.self, ListConfigResourcesHandler.handle),
+        Api(DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsHandler.handle),
     ].sorted { $0.key.rawValue < $1.key.rawValue }
 
-    static let byKey: [ApiKey: Api] = Dictionary(all.map { ($0.key, $0) }) { first, _ in first }
+    private static let byNumber: [Api?] = {
+        var table: [Api?] = []
+        for api in all {
+            while table.count <= Int(api.key.rawValue) { table.append(nil) }
+            table[Int(api.key.rawValue)] = api
+        }
+        return table
+    }()
+
+    static subscript(key: ApiKey) -> Api? {
+        let number = Int(key.rawValue)
+        return number < byNumber.count ? byNumber[number] : nil
+    }
 }

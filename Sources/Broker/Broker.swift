@@ -77,8 +77,11 @@ package final class Broker: Sendable {
     // MARK: Connections
 
     func admitConnection() -> Bool {
-        let limit = node.int("max.connections")
-        return state.withLock { state in
+        state.withLock { state in
+            let image = state.view.image
+            let dynamic = image.configuration(.broker, String(node.nodeId))["max.connections"]
+                ?? image.configuration(.broker, "")["max.connections"]
+            let limit = dynamic.flatMap { Int($0) } ?? node.int("max.connections")
             guard state.connections < limit else { return false }
             state.connections += 1
             return true

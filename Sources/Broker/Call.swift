@@ -11,12 +11,25 @@ struct RequestContext {
     var version: Int16
     var correlationId: Int32
     var clientId: String?
+    var origin: Origin
+
+    var listener: String { origin.listener }
+}
+
+/// What all requests of a connection have in common.
+final class Origin: Sendable {
     /// The name of the listener that the connection came in by.
-    var listener: String
-    var remoteAddress: SocketAddress
-    var localAddress: SocketAddress
+    let listener: String
+    let remoteAddress: SocketAddress
+    let localAddress: SocketAddress
     /// Nobody is anybody until authentication is built.
-    var principal = "User:ANONYMOUS"
+    let principal = "User:ANONYMOUS"
+
+    init(listener: String, remoteAddress: SocketAddress, localAddress: SocketAddress) {
+        self.listener = listener
+        self.remoteAddress = remoteAddress
+        self.localAddress = localAddress
+    }
 }
 
 /// A request that waits for its answer. Owner: the loop of its connection.

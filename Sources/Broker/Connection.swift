@@ -16,7 +16,7 @@ final class Connection: TransportHandler {
 
     let transport: any Transport
     private let shard: Shard
-    private let listener: String
+    private let origin: Origin
     private var assembler: FrameAssembler
     /// Answers by request: nil until it is there. The first is of the request `firstSlot`.
     private var answers: [[Outgoing]?] = []
@@ -35,7 +35,8 @@ final class Connection: TransportHandler {
     init(_ transport: any Transport, shard: Shard, listener: String) {
         self.transport = transport
         self.shard = shard
-        self.listener = listener
+        origin = Origin(
+            listener: listener, remoteAddress: transport.remoteAddress, localAddress: transport.localAddress)
         lastActive = shard.loop.now
         assembler = FrameAssembler(lengthMax: shard.limits.requestBytesMax, buffers: shard.loop.buffers)
     }
@@ -76,13 +77,12 @@ final class Connection: TransportHandler {
         } catch {
             return close("a request header that does not parse: \(error)")
         }
-        guard let key = header.apiKey, let api = ApiTable.byKey[key] else {
+        guard let key = header.apiKey, let api = ApiTable[key] else {
             return close("unknown api key \(header.requestApiKey)")
         }
         let context = RequestContext(
             apiKey: key, version: header.requestApiVersion, correlationId: header.correlationId,
-            clientId: header.clientId, listener: listener, remoteAddress: transport.remoteAddress,
-            localAddress: transport.localAddress)
+            clientId: header.clientId, origin: origin)
         let call = Call(
             context: context, shard: shard, connection: self, slot: firstSlot + UInt64(answers.count),
             frameCount: frame.count)
@@ -92,7 +92,7 @@ final class Connection: TransportHandler {
         guard api.versions.contains(context.version) else {
             return api.refuseVersion(call)
         }
-        shard.counters.requests[Int(key.rawValue), default: 0] += 1
+        shard.counters.count(key)
         do {
             try api.handle(&reader, call)
         } catch {
@@ -115,6 +115,12 @@ final class Connection: TransportHandler {
     private func flush() {
         isFlushing = false
         guard !isClosed else { return }
+        if answers.count == 1, let only = answers[0] {
+            answers.removeLast()
+            firstSlot += 1
+            if !only.isEmpty { transport.send(only) }
+            return resume()
+        }
         var pieces: [Outgoing] = []
         var count = 0
         while count < answers.count, let answer = answers[count] {
@@ -174,7 +180,7 @@ final class Connection: TransportHandler {
     func close(_ reason: String) {
         guard !isClosed else { return }
         shard.logger.info(
-            "connection", "closed", [("peer", "\(transport.remoteAddress)"), ("reason", reason)])
+            "connection", "closed", [("peer", "\(origin.remoteAddress)"), ("reason", reason)])
         release()
         transport.close()
     }

@@ -104,8 +104,8 @@ final class MetadataDriver {
 
     private func write(_ records: [PlainRecord], isControl: Bool) throws(StorageError) {
         let base = log.endOffset
-        let batch = PlainRecords.batch(
-            records, at: base, epoch: quorum.state.epoch, timestamp: environment.clock.wallClock,
+        let batch = RecordBatch(
+            plain: records, at: base, epoch: quorum.state.epoch, timestamp: environment.clock.wallClock,
             isControl: isControl)
         var plan = log.planReplicated([batch])
         do {

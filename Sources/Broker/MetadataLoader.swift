@@ -124,9 +124,9 @@ struct MetadataLoader {
 
     private func decode(_ batch: RecordBatch) throws(StorageError) -> [(offset: Offset, record: PlainRecord)] {
         do {
-            return try PlainRecords.decode(batch)
+            return try batch.plainRecords()
         } catch {
-            throw malformed(error)
+            throw .malformed(path: store.directory, reason: "a batch at \(batch.header.baseOffset): \(error)")
         }
     }
 

@@ -100,11 +100,11 @@ struct MetadataStore: Sendable {
         let epoch = LeaderEpoch(0)
         let end = Int64(controls.count + records.count)
         let batches = [
-            PlainRecords.batch(controls, at: .zero, epoch: epoch, timestamp: time, isControl: true),
-            PlainRecords.batch(
-                records.map(\.plain), at: Offset(Int64(controls.count)), epoch: epoch, timestamp: time,
+            RecordBatch(plain: controls, at: .zero, epoch: epoch, timestamp: time, isControl: true),
+            RecordBatch(
+                plain: records.map(\.plain), at: Offset(Int64(controls.count)), epoch: epoch, timestamp: time,
                 isControl: false),
-            PlainRecords.batch(footer, at: Offset(end), epoch: epoch, timestamp: time, isControl: true),
+            RecordBatch(plain: footer, at: Offset(end), epoch: epoch, timestamp: time, isControl: true),
         ]
         let content = ByteSlice(batches.flatMap(\.bytes.array))
         try CheckpointFile.replace(

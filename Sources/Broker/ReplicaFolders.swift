@@ -3,7 +3,7 @@
 //
 // Used by one caller at a time: the starting thread, then the pool job that applies an image; checkpoints only read.
 
-internal import Basics
+package import Basics
 internal import ClusterImage
 internal import Configuration
 internal import Controller
@@ -250,6 +250,29 @@ final class ReplicaFolders: Sendable {
     func all() -> [(id: TopicPartition, partition: Partition, folder: LogFolder)] {
         state.withLock { state in
             state.replicas.sorted { $0.key < $1.key }.map { ($0.key, $0.value.partition, $0.value.folder) }
+        }
+    }
+}
+
+/// Where a replica stands, for tools and tests.
+package struct ReplicaStatus: Sendable {
+    package var id: TopicPartition
+    package var startOffset: Offset
+    package var endOffset: Offset
+    package var highWatermark: Offset
+    /// Everything below is durable.
+    package var recoveryPoint: Offset
+}
+
+extension Broker {
+    /// All replicas of this node, sorted.
+    package var replicaStatus: [ReplicaStatus] {
+        replicas.all().map { entry in
+            let log = entry.partition.log
+            return ReplicaStatus(
+                id: entry.id, startOffset: log.startOffset, endOffset: log.endOffset,
+                highWatermark: entry.partition.highWatermark,
+                recoveryPoint: Offset(log.recoveryPoint.load(ordering: .acquiring)))
         }
     }
 }

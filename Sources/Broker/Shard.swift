@@ -39,10 +39,16 @@ struct Limits: Sendable {
 
 /// What a loop has counted; read through the mailbox.
 struct Counters: Sendable {
-    var requests: [Int: Int] = [:]
+    /// Requests by the number of their API.
+    var requests = [Int](repeating: 0, count: 128)
     var bytesIn = 0
     var bytesOut = 0
     var connectionsAccepted = 0
+
+    mutating func count(_ key: ApiKey) {
+        guard Int(key.rawValue) < requests.count else { return }
+        requests[Int(key.rawValue)] += 1
+    }
 }
 
 final class Shard {
@@ -53,6 +59,9 @@ final class Shard {
     private(set) var view: ClusterView
     var sessions: FetchSessions
     var counters = Counters()
+    /// What is left of this loop's block of producer ids, and who waits for the next one.
+    var producerIds: Range<Int64> = 0..<0
+    var waitingForProducerId: [Call] = []
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var pausedConnections: [ObjectIdentifier] = []
     private var bytesUnderWay = 0

@@ -99,6 +99,8 @@ int martlet_map(int descriptor, size_t count, void **base) {
 
 void martlet_unmap(void *base, size_t count) { munmap(base, count); }
 
+void martlet_give_back(void *base, size_t count) { madvise(base, count, MADV_DONTNEED); }
+
 static int is_resident_by_mincore(int descriptor, int64_t position, int64_t count, int64_t page) {
     int64_t start = position / page * page;
     size_t length = (size_t)(position + count - start);

@@ -166,6 +166,10 @@ ssize_t martlet_receive(int descriptor, void *target, size_t count) {
 }
 
 ssize_t martlet_send(int descriptor, const martlet_piece *pieces, size_t count, int more) {
+    if (count == 1) {
+        ssize_t sent = send(descriptor, pieces->base, pieces->count, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        return sent < 0 ? -errno : sent;
+    }
     struct msghdr message;
     memset(&message, 0, sizeof message);
     message.msg_iov = (struct iovec *)pieces;

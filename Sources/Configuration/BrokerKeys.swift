@@ -61,7 +61,7 @@ early.start.listeners | ~string | | | r | pointless | Listeners that open before
 private let listenerKeys = """
 # Listeners and connections
 listeners | list | PLAINTEXT://127.0.0.1:9092 | | b | works | Where to listen, NAME://HOST:PORT.
-advertised.listeners | ~list | | | b | works | What clients are told to connect to, where it differs from listeners.
+advertised.listeners | ~list | | | r | works | What clients are told to connect to, where it differs from listeners.
 listener.security.protocol.map | list | SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT | | b | works | The security protocol of each listener name.
 controller.listener.names | list | "" | | r | works | Which listeners are for controllers.
 inter.broker.listener.name | ~string | | | r | works | The listener that brokers use among each other.
@@ -128,8 +128,8 @@ log.message.timestamp.before.max.ms | long | 9223372036854775807 | 0.. | c | wor
 log.message.timestamp.after.max.ms | long | 3600000 | 0.. | c | works | How far a timestamp may lie ahead of the broker's clock.
 log.local.retention.ms | long | -2 | -2.. | c | later | Time kept locally of a tiered topic.
 log.local.retention.bytes | long | -2 | -2.. | c | later | Bytes kept locally of a tiered topic.
-log.remote.copy.lag.ms | long | -2 | -2.. | c | later | Time that a segment may wait for the copy to remote storage.
-log.remote.copy.lag.bytes | long | -2 | -2.. | c | later | Bytes that may wait for the copy to remote storage.
+log.remote.copy.lag.ms | long | 0 | -2.. | c | later | Time that a segment may wait for the copy to remote storage.
+log.remote.copy.lag.bytes | long | -1 | -2.. | c | later | Bytes that may wait for the copy to remote storage.
 num.recovery.threads.per.data.dir | int | 2 | 1.. | c | pointless | Threads that open logs at start.
 message.max.bytes | int | 1048588 | 0.. | c | works | The largest record batch.
 compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,producer | c | works | The compression of stored batches.
@@ -188,12 +188,16 @@ group.consumer.max.size | int | 2147483647 | 1.. | r | later | The most members 
 group.consumer.assignors | list | uniform,range | | r | later | The assignors that are offered.
 group.consumer.migration.policy | string | bidirectional | disabled,downgrade,upgrade,bidirectional | r | later | Between which protocols a group may move.
 group.consumer.regex.refresh.interval.ms | int | 600000 | 10000.. | r | later | How often expressions are matched anew.
+group.consumer.assignment.interval.ms | int | 1000 | 0.. | r | later | The least time between two assignments.
+group.consumer.assignor.offload.enable | bool | true | | r | later | Whether assignments are computed beside the coordinator.
 group.share.session.timeout.ms | int | 45000 | 1.. | r | later | As group.consumer.session.timeout.ms, for share groups.
 group.share.min.session.timeout.ms | int | 45000 | 1.. | r | later | The shortest such time.
 group.share.max.session.timeout.ms | int | 60000 | 1.. | r | later | The longest such time.
 group.share.heartbeat.interval.ms | int | 5000 | 1.. | r | later | As group.consumer.heartbeat.interval.ms, for share groups.
 group.share.min.heartbeat.interval.ms | int | 5000 | 1.. | r | later | The shortest such time.
 group.share.max.heartbeat.interval.ms | int | 15000 | 1.. | r | later | The longest such time.
+group.share.assignment.interval.ms | int | 1000 | 0.. | r | later | The least time between two assignments.
+group.share.assignor.offload.enable | bool | true | | r | later | Whether assignments are computed beside the coordinator.
 group.share.max.size | int | 200 | 1..1000 | r | later | The most members of a share group.
 group.share.assignors | list | simple | | r | later | The assignors of share groups.
 group.share.max.share.sessions | int | 2000 | 1.. | r | later | The most share sessions.
@@ -208,6 +212,13 @@ group.streams.max.session.timeout.ms | int | 60000 | 1.. | r | later | The longe
 group.streams.heartbeat.interval.ms | int | 5000 | 1.. | r | later | As group.consumer.heartbeat.interval.ms, for streams groups.
 group.streams.min.heartbeat.interval.ms | int | 5000 | 1.. | r | later | The shortest such time.
 group.streams.max.heartbeat.interval.ms | int | 15000 | 1.. | r | later | The longest such time.
+group.streams.assignment.interval.ms | int | 1000 | 0.. | r | later | The least time between two assignments.
+group.streams.assignor.offload.enable | bool | true | | r | later | Whether assignments are computed beside the coordinator.
+group.streams.assignors | list | sticky | | r | later | The assignors that are offered.
+group.streams.rack.aware.assignment.tags | list | "" | | r | later | Client tags that standby copies are spread over.
+group.streams.acceptable.recovery.lag | long | 10000 | 0.. | r | later | How far a copy may lag and still count as caught up.
+group.streams.task.offset.interval.ms | int | 60000 | 1.. | r | later | How often members report the offsets of their tasks.
+group.streams.num.warmup.replicas | int | 2 | 0.. | r | later | Copies that may be warmed up at once.
 group.streams.max.size | int | 2147483647 | 1.. | r | later | The most members of a streams group.
 group.streams.num.standby.replicas | int | 0 | 0.. | r | later | Standby copies of each task.
 group.streams.max.standby.replicas | int | 2 | 0.. | r | later | The most standby copies.

@@ -5,15 +5,15 @@ extension ConfigurationKey {
     package func objection(to text: String) -> String? {
         switch kind {
         case .bool:
-            return text.lowercased() == "true" || text.lowercased() == "false" ? nil : "is neither true nor false"
+            return text.lowercased() == "true" || text.lowercased() == "false" ? nil : "Expected value to be either true or false"
         case .int:
-            guard let value = Int32(trimmed(text)) else { return "'\(text)' is no integer of 32 bits" }
+            guard let value = Int32(trimmed(text)) else { return "Not a number of type INT" }
             return objection(toNumber: Double(value))
         case .long:
-            guard let value = Int64(trimmed(text)) else { return "'\(text)' is no integer of 64 bits" }
+            guard let value = Int64(trimmed(text)) else { return "Not a number of type LONG" }
             return objection(toNumber: Double(value))
         case .double:
-            guard let value = Double(trimmed(text)) else { return "'\(text)' is no number" }
+            guard let value = Double(trimmed(text)) else { return "Not a number of type DOUBLE" }
             return objection(toNumber: value)
         case .string, .password:
             if case .oneOf(let choices) = range, !choices.contains(text) { return choiceReason(choices) }
@@ -24,12 +24,12 @@ extension ConfigurationKey {
         }
     }
 
-    private func choiceReason(_ choices: [String]) -> String { "must be one of " + choices.joined(separator: ", ") }
+    private func choiceReason(_ choices: [String]) -> String { "String must be one of: " + choices.joined(separator: ", ") }
 
     private func objection(toNumber value: Double) -> String? {
         guard case .between(let low, let high) = range else { return nil }
-        if let low, value < low { return "must be at least \(spelled(low))" }
-        if let high, value > high { return "must be at most \(spelled(high))" }
+        if let low, value < low { return "Value must be at least \(spelled(low))" }
+        if let high, value > high { return "Value must be no more than \(spelled(high))" }
         return nil
     }
 

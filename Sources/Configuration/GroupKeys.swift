@@ -19,6 +19,11 @@ errors.deadletterqueue.topic.name | string | "" | | c | later | Where records go
 errors.deadletterqueue.copy.record.enable | bool | false | | c | later | Whether a dead letter carries the record itself.
 streams.session.timeout.ms | int | 45000 | 1.. | c | later | Without a heartbeat for so long a streams member is removed.
 streams.heartbeat.interval.ms | int | 5000 | 1.. | c | later | The time between heartbeats of a streams member.
+streams.assignor.name | string | sticky | | c | later | The assignor of the group.
+streams.rack.aware.assignment.tags | list | "" | | c | later | Client tags that standby copies are spread over.
+streams.acceptable.recovery.lag | long | 10000 | 0.. | c | later | How far a copy may lag and still count as caught up.
+streams.task.offset.interval.ms | int | 60000 | 1.. | c | later | How often members report the offsets of their tasks.
+streams.num.warmup.replicas | int | 2 | 0.. | c | later | Copies that may be warmed up at once.
 streams.num.standby.replicas | int | 0 | 0.. | c | later | Standby copies of each task.
 streams.initial.rebalance.delay.ms | int | 3000 | 0.. | c | later | How long a new streams group waits for members.
 streams.assignment.interval.ms | int | 1000 | 0.. | c | later | The least time between two assignments of a streams group.
@@ -30,3 +35,10 @@ metrics | list | "" | | c | later | Prefixes of the metrics that clients push.
 interval.ms | int | 300000 | 100..3600000 | c | later | The time between two pushes.
 match | list | "" | | c | later | Which clients the subscription is for.
 """
+
+/// The broker key that gives a group key its default; nil where there is none.
+package func groupSynonym(of key: String) -> String? {
+    if key == "streams.assignor.name" { return "group.streams.assignors" }
+    let synonym = "group." + key
+    return KeyTable.broker[synonym] == nil ? nil : synonym
+}

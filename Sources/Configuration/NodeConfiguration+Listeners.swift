@@ -15,7 +15,7 @@ extension NodeConfiguration {
         (advertised + listeners).first { controllerListenerNames.contains($0.name) }
     }
 
-    mutating func readListeners() throws(ConfigurationProblem) {
+    mutating func readListeners(acceptsUnbuilt: Bool) throws(ConfigurationProblem) {
         let protocols = try protocolMap()
         controllerListenerNames = list("controller.listener.names")
         listeners = try parse("listeners", protocols)
@@ -36,9 +36,14 @@ extension NodeConfiguration {
             }
         }
         for listener in listeners where listener.protocolName != "PLAINTEXT" {
-            throw ConfigurationProblem(
+            let problem = ConfigurationProblem(
                 key: "listeners", reason: "\(listener.name) needs \(listener.protocolName), which is not built yet")
+            guard acceptsUnbuilt else { throw problem }
+            // It stays shut; it is never opened without the security that was asked for.
+            warnings.append("\(problem); the listener is not opened")
         }
+        listeners.removeAll { $0.protocolName != "PLAINTEXT" }
+        advertised.removeAll { $0.protocolName != "PLAINTEXT" }
     }
 
     private func protocolMap() throws(ConfigurationProblem) -> [String: String] {

@@ -4,7 +4,7 @@
 package struct NodeConfiguration: Sendable {
     package private(set) var given: [String: GivenValue] = [:]
     /// Things to say once at start: keys that have no effect yet.
-    package private(set) var warnings: [String] = []
+    package internal(set) var warnings: [String] = []
     package internal(set) var listeners: [Listener] = []
     package internal(set) var advertised: [Listener] = []
     package internal(set) var controllerListenerNames: [String] = []
@@ -18,7 +18,7 @@ package struct NodeConfiguration: Sendable {
             given[key] = value
         }
         for (_, value) in given.sorted(by: { $0.key < $1.key }) { try check(value, acceptsUnbuilt) }
-        try readListeners()
+        try readListeners(acceptsUnbuilt: acceptsUnbuilt)
         try checkRoles()
     }
 

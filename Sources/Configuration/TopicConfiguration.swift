@@ -11,6 +11,8 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var lz4Level = 9
     package var zstdLevel = 3
     package var isCompacted = false
+    /// Old records are removed by age and size.
+    package var isDeleted = true
     package var messageBytesMax = 1_048_588
     package var usesLogAppendTime = false
     package var timestampBeforeMax: Int64 = .max
@@ -36,7 +38,9 @@ package struct TopicConfiguration: Hashable, Sendable {
         gzipLevel = int("compression.gzip.level")
         lz4Level = int("compression.lz4.level")
         zstdLevel = int("compression.zstd.level")
-        isCompacted = splitList(layers["cleanup.policy"] ?? "").contains("compact")
+        let policy = splitList(layers["cleanup.policy"] ?? "")
+        isCompacted = policy.contains("compact")
+        isDeleted = policy.contains("delete")
         messageBytesMax = int("max.message.bytes")
         usesLogAppendTime = layers["message.timestamp.type"] == "LogAppendTime"
         timestampBeforeMax = long("message.timestamp.before.max.ms")
@@ -59,12 +63,20 @@ package struct TopicLayers: Sendable {
         case dynamicCluster = 3
         case node = 4
         case defaultValue = 5
+        case clientMetrics = 7
+        case group = 8
     }
 
     package struct Found: Sendable {
         package var name: String
         package var value: String?
         package var source: Source
+
+        package init(name: String, value: String?, source: Source) {
+            self.name = name
+            self.value = value
+            self.source = source
+        }
     }
 
     private let topic: [String: String]
@@ -98,7 +110,8 @@ package struct TopicLayers: Sendable {
             }
             if let value = node.given[synonym]?.value {
                 found.append(Found(name: synonym, value: scaled(value, synonym), source: .node))
-            } else if index == synonyms.count - 1, let value = KeyTable.broker[synonym]?.defaultValue {
+            }
+            if index == synonyms.count - 1, let value = KeyTable.broker[synonym]?.defaultValue {
                 found.append(Found(name: synonym, value: scaled(value, synonym), source: .defaultValue))
             }
         }

@@ -26,8 +26,8 @@ min.cleanable.dirty.ratio | double | 0.5 | 0..1 | c | later | The share of uncom
 min.compaction.lag.ms | long | 0 | 0.. | c | later | The shortest time that a record stays uncompacted.
 min.insync.replicas | int | 1 | 1.. | c | works | Replicas that must be in sync for a write with acks=all.
 preallocate | bool | false | | c | pointless | Reserve the file of a new segment.
-remote.copy.lag.bytes | long | -2 | -2.. | c | later | Bytes that may wait for the copy to remote storage.
-remote.copy.lag.ms | long | -2 | -2.. | c | later | Time that a segment may wait for the copy to remote storage.
+remote.copy.lag.bytes | long | -1 | -2.. | c | later | Bytes that may wait for the copy to remote storage.
+remote.copy.lag.ms | long | 0 | -2.. | c | later | Time that a segment may wait for the copy to remote storage.
 remote.log.copy.disable | bool | false | | c | later | Stop copying to remote storage.
 remote.log.delete.on.disable | bool | false | | c | later | Remove remote data when tiering is switched off.
 remote.storage.enable | bool | false | | c | refused | Keep old segments in remote storage.

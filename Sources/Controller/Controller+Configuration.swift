@@ -14,10 +14,11 @@ package struct ConfigurationChange: Sendable {
     }
 
     package var key: String
-    package var operation: Operation
+    /// Nil: the request named one that there is not.
+    package var operation: Operation?
     package var value: String?
 
-    package init(key: String, operation: Operation, value: String?) {
+    package init(key: String, operation: Operation?, value: String?) {
         self.key = key
         self.operation = operation
         self.value = value
@@ -46,6 +47,13 @@ package struct ResourceResult: Sendable {
     package var name: String
     package var code: ErrorCode
     package var message: String?
+
+    package init(type: Int8, name: String, code: ErrorCode, message: String?) {
+        self.type = type
+        self.name = name
+        self.code = code
+        self.message = message
+    }
 }
 
 extension Controller {
@@ -66,9 +74,14 @@ extension Controller {
         _ resources: [ResourceChange], validateOnly: Bool
     ) -> Decision<[ResourceResult]> {
         var decision = Decision<[ResourceResult]>(reply: [])
+        var counts: [ConfigurationResource?: Int] = [:]
+        for resource in resources { counts[Controller.identity(resource), default: 0] += 1 }
         for resource in resources {
             var result = ResourceResult(type: resource.type, name: resource.name, code: .none, message: nil)
-            do {
+            do throws(Refusal) {
+                if Controller.identity(resource).map({ counts[$0, default: 0] > 1 }) ?? false {
+                    throw Refusal(.invalidRequest, "Each resource must appear at most once.")
+                }
                 let records = try change(resource)
                 if !validateOnly { decision.records += records }
             } catch {
@@ -80,15 +93,25 @@ extension Controller {
         return decision
     }
 
+    private static func identity(_ resource: ResourceChange) -> ConfigurationResource? {
+        ConfigurationResource.Kind(rawValue: resource.type).map { ConfigurationResource($0, resource.name) }
+    }
+
     private func change(_ resource: ResourceChange) throws(Refusal) -> [VersionedRecord] {
         let kind = try checkResource(resource)
+        guard Set(resource.changes.map(\.key)).count == resource.changes.count else {
+            throw Refusal(.invalidRequest, "Error due to duplicate config keys")
+        }
         let before = image.configuration(kind, resource.name)
         var after = resource.replacesAll ? [:] : before
         for change in resource.changes {
             after[change.key] = try value(of: change, kind, before: before)
         }
         for (key, value) in after.sorted(by: { $0.key < $1.key }) where before[key] != value {
-            try checkValue(kind, key, value)
+            try checkValue(kind, resource.name, key, value)
+        }
+        if kind == .topic, image.topicIds[resource.name] == nil {
+            throw Refusal(.unknownTopicOrPartition, "The topic '\(resource.name)' does not exist.")
         }
         var records: [VersionedRecord] = []
         for key in Set(before.keys).union(after.keys).sorted() where before[key] != after[key] {
@@ -104,8 +127,6 @@ extension Controller {
         switch kind {
         case .topic where TopicName.objection(to: resource.name) != nil:
             throw Refusal(.invalidTopicException, "Topic name is invalid")
-        case .topic where image.topicIds[resource.name] == nil:
-            throw Refusal(.unknownTopicOrPartition, "The topic '\(resource.name)' does not exist.")
         case .broker where !resource.name.isEmpty:
             guard let id = Int32(resource.name), id >= 0 else {
                 throw Refusal(.invalidRequest, "Invalid broker name '\(resource.name)'")
@@ -125,19 +146,20 @@ extension Controller {
         of change: ConfigurationChange, _ kind: ConfigurationResource.Kind, before: [String: String]
     ) throws(Refusal) -> String? {
         guard let table = Controller.table(kind) else { throw Refusal(.invalidRequest) }
-        if change.operation == .delete { return nil }
+        guard let operation = change.operation else { throw Refusal(.unknownServerError) }
+        if operation == .delete { return nil }
         guard let value = change.value else {
             throw Refusal(.invalidRequest, "Null value not supported for : \(change.key)")
         }
-        if change.operation == .set { return value }
+        if operation == .set { return value }
         guard let key = table[change.key], key.kind == .list else {
-            throw Refusal(.invalidConfig, "Can't \(change.operation == .append ? "APPEND" : "SUBTRACT") to key"
+            throw Refusal(.invalidConfig, "Can't \(operation == .append ? "APPEND" : "SUBTRACT") to key"
                 + " \(change.key) because its type is not LIST.")
         }
         var items = splitList(before[change.key] ?? effectiveDefault(kind, change.key) ?? "")
         for item in splitList(value) {
             items.removeAll { $0 == item }
-            if change.operation == .append { items.append(item) }
+            if operation == .append { items.append(item) }
         }
         return items.joined(separator: ",")
     }
@@ -156,15 +178,23 @@ extension Controller {
         }
     }
 
+    /// Keys that Kafka changes while a broker runs, and this one only at its next start: to take them without effect
+    /// would be a lie.
+    private static let notWhileRunning: Set<String> = ["listeners", "listener.security.protocol.map"]
+
     private func checkValue(
-        _ kind: ConfigurationResource.Kind, _ key: String, _ value: String
+        _ kind: ConfigurationResource.Kind, _ name: String, _ key: String, _ value: String
     ) throws(Refusal) {
         switch kind {
         case .topic: try checkTopicValue(key, value)
         case .broker:
             try check(key, value, in: .broker, as: "broker")
-            if KeyTable.broker[key]?.mode == .readOnly {
+            let mode = KeyTable.broker[key]?.mode
+            if mode == .readOnly || Controller.notWhileRunning.contains(key) {
                 throw Refusal(.invalidRequest, "Cannot update these configs dynamically: \(key)")
+            }
+            if mode == .perBroker, name.isEmpty, KeyTable.broker[key]?.kind == .password || key.hasPrefix("ssl.") {
+                throw Refusal(.invalidRequest, "Cannot update these configs at default cluster level: \(key)")
             }
         case .group: try check(key, value, in: .group, as: "group")
         case .clientMetrics: try check(key, value, in: .clientMetrics, as: "client metrics")

@@ -181,7 +181,9 @@ package struct LogLoader {
         if let fault = scanner.fault {
             try cut(file, at: scanner.position, size: size, offset: tail.endOffset, fault, next: next)
         }
-        let isTorn = scanner.fault != nil
+        // A hole before the next segment: what lay there was lost, and with it all that came behind.
+        let hasHole = next.map { $0 > tail.endOffset && tail.endOffset >= recoveryPoint } ?? false
+        let isTorn = scanner.fault != nil || (hasHole && !isClean)
         return try finish(file, base: base, tail: tail, next: isTorn ? nil : next, offsets, times, isTorn: isTorn)
     }
 

@@ -43,6 +43,8 @@ extension PartitionLog {
         return nil
     }
 
+    /// The first record of the batch at `position` that is not older than `timestamp` and not below `start`; nil if
+    /// there is none. A batch with the broker's time has one time for all records.
     private func firstRecord(
         in segment: Segment, at position: Int, _ header: BatchHeader, atOrAfter timestamp: Timestamp,
         from start: Offset
@@ -50,7 +52,22 @@ extension PartitionLog {
         if header.isLogAppendTime {
             return TimestampedOffset(timestamp: header.maxTimestamp, offset: max(header.baseOffset, start))
         }
-        return TimestampedOffset(timestamp: header.maxTimestamp, offset: max(header.baseOffset, start))
+        let bytes = try storage { () throws(FileError) in
+            try segment.file.read(at: position, count: header.byteCount)
+        }
+        do throws(RecordError) {
+            guard let batch = RecordBatch(bytes) else { throw .tooFew(claimed: Int(header.recordCount), found: 0) }
+            // Records stream through one block, so that the limit bounds time and not memory.
+            var reader = try RecordReader(batch, expansionLimit: .max)
+            while let record = try reader.next() {
+                if record.timestamp >= timestamp, record.offset >= start {
+                    return TimestampedOffset(timestamp: record.timestamp, offset: record.offset)
+                }
+            }
+            return nil
+        } catch {
+            throw .corrupt(path: segment.path(.log), position: position, reason: "\(error)")
+        }
     }
 
     /// The greatest timestamp below `limit` and the first record that carries it; nil if no record has one.

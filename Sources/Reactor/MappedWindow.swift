@@ -2,10 +2,14 @@
 //
 // Every access copies out through `martlet_copy_mapped`, which turns the SIGBUS of a failing disk or of a file that
 // became shorter into an error. The mapping ends with the last reference; it outlives the file's descriptor.
+//
+// A fault maps the pages around it, too (64 KiB); they would add up to the size of the log in the process's resident
+// set, though they are the page cache's. So a window gives its pages back after it has touched some such groups.
 
 package import Bytes
 internal import CLinux
 package import Environment
+internal import Synchronization
 
 /// A window of the real file system.
 ///
@@ -16,6 +20,10 @@ package final class MappedWindow: ReadWindow, @unchecked Sendable {
     private let path: String
     // Safety: the start of a mapping of `count` bytes from init to deinit; nil if that is none.
     private let base: UnsafeMutableRawPointer?
+    private let lastGroup = Atomic<Int>(-1)
+    private let groupsTouched = Atomic<Int>(0)
+    /// Groups of 64 KiB that may be mapped before all are given back.
+    private static let groupsMax = 16
 
     init(_ descriptor: Int32, count: Int, path: String) throws(FileError) {
         precondition(count >= 0, "a count of bytes")
@@ -38,6 +46,16 @@ package final class MappedWindow: ReadWindow, @unchecked Sendable {
         guard length > 0, let base = unsafe base, let target = unsafe target else { return }
         let result = unsafe martlet_copy_mapped(target, base + position, length)
         guard result == 0 else { throw FileError(.inputOutput, "read mapping", path: path, errno: -result) }
+        giveBack(after: position >> 16)
+    }
+
+    /// Counts groups; a count that is off because of another thread only shifts the moment.
+    private func giveBack(after group: Int) {
+        guard lastGroup.exchange(group, ordering: .relaxed) != group else { return }
+        guard groupsTouched.add(1, ordering: .relaxed).newValue >= MappedWindow.groupsMax else { return }
+        groupsTouched.store(0, ordering: .relaxed)
+        // Safety: the whole mapping; pages that are given back are read from the file again.
+        if let base = unsafe base { unsafe martlet_give_back(base, count) }
     }
 
     package func copy(at position: Int, count: Int, into memory: Memory) throws(FileError) {

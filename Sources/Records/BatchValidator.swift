@@ -36,16 +36,17 @@ package struct RecordFault: Hashable, Sendable {
         self.kind = kind
     }
 
-    /// The sentence that the producer is shown.
-    package var message: String {
+    /// The sentence that the producer of `partition` is shown.
+    package func message(_ partition: TopicPartition) -> String {
         switch kind {
         case .missingKey:
-            "Compacted topic cannot accept message without key."
+            "Compacted topic cannot accept message without key in topic partition \(partition)"
         case .timestampOutOfRange(let timestamp, let offset, let allowed):
             "Timestamp \(timestamp) of message with offset \(offset) is out of range. The timestamp should be within "
                 + "[\(allowed.lowerBound), \(allowed.upperBound)]"
         case .offsetOutOfOrder(let found, let expected):
-            "Inner record with offset \(found) does not have incremental offsets, expected offset is \(expected)."
+            "Inner record with offset \(found) does not have incremental offsets, expected offset is"
+                + " \(expected) in topic partition \(partition)"
         }
     }
 }
@@ -119,9 +120,11 @@ private struct BatchWalk {
             if shape.offsetDelta != expected {
                 add(.offsetOutOfOrder(found: shape.offsetDelta, expected: expected), at: expected)
             }
-            if rules.requiresKeys, shape.key.isNull { add(.missingKey, at: expected) }
-            let timestamp = header.timestamp(shape.timestampDelta)
-            if let allowed = rules.timestamps, timestamp != .none, !allowed.contains(timestamp.milliseconds) {
+            // The record's own time, also if the client set the bit that says it is the broker's.
+            let timestamp = Timestamp(milliseconds: header.baseTimestamp.milliseconds &+ shape.timestampDelta)
+            if rules.requiresKeys, shape.key.isNull {
+                add(.missingKey, at: expected)
+            } else if let allowed = rules.timestamps, timestamp != .none, !allowed.contains(timestamp.milliseconds) {
                 let offset = header.baseOffset + Int64(shape.offsetDelta)
                 add(.timestampOutOfRange(timestamp, offset: offset, allowed: allowed), at: expected)
             }

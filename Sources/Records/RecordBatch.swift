@@ -116,8 +116,13 @@ package struct RecordBatch: Sendable {
     }
 
     /// Sets the time of appending on all records: attribute bit 3 and the max timestamp, and the CRC anew (KIP-32).
-    package mutating func stampAppendTime(_ time: Timestamp) {
-        header.attributes |= 8
+    package mutating func stampAppendTime(_ time: Timestamp) { setTimes(isLogAppendTime: true, max: time) }
+
+    /// Makes the header say what the records say, where a client's says something else: whose time they carry, and
+    /// the latest of it. The CRC is taken anew only then.
+    package mutating func setTimes(isLogAppendTime: Bool, max time: Timestamp) {
+        guard header.isLogAppendTime != isLogAppendTime || header.maxTimestamp != time else { return }
+        header.attributes = isLogAppendTime ? header.attributes | 8 : header.attributes & ~8
         header.maxTimestamp = time
         bytes.patch(header.attributes, at: 21)
         bytes.patch(time.milliseconds, at: 35)

@@ -22,7 +22,7 @@ enum ApiVersionsHandler {
     static func refuseVersion(_ call: Call) {
         let response = ApiVersionsResponse {
             $0.errorCode = .unsupportedVersion
-            $0.apiKeys = ApiTable.byKey[.apiVersions].map { [entry($0)] } ?? []
+            $0.apiKeys = ApiTable[.apiVersions].map { [entry($0)] } ?? []
         }
         call.answer(response, version: 0)
     }

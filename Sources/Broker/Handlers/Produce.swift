@@ -21,7 +21,7 @@ enum ProduceHandler {
 
 /// One Produce request under way. Owner: the loop of its connection.
 final class ProduceJob {
-    private let request: ProduceRequest
+    private var request: ProduceRequest
     private let call: Call
     private var response = ProduceResponse()
     private var remaining = 0
@@ -36,6 +36,7 @@ final class ProduceJob {
     func start() {
         let hasLegalAcks = (-1...1).contains(request.acks)
         let byId = call.version >= 13
+        mergeRepeated()
         response.responses.reserveCapacity(request.topicData.count)
         for topic in request.topicData {
             response.responses.append(
@@ -43,7 +44,10 @@ final class ProduceJob {
                     $0.name = topic.name
                     $0.topicId = topic.topicId
                     $0.partitionResponses = topic.partitionData.map { partition in
-                        ProduceResponse.PartitionProduceResponse { $0.index = partition.index }
+                        ProduceResponse.PartitionProduceResponse {
+                            $0.index = partition.index
+                            $0.baseOffset = ProduceJob.unsettled
+                        }
                     }
                 })
             remaining += topic.partitionData.count
@@ -58,6 +62,22 @@ final class ProduceJob {
                 }
                 append(partition, view, t, p)
             }
+        }
+    }
+
+    /// A partition that stands in the request twice is taken once, with what came last, as Kafka does.
+    private func mergeRepeated() {
+        var seen: Set<PartitionKey> = []
+        for t in request.topicData.indices.reversed() {
+            let topic = request.topicData[t]
+            var kept: [ProduceRequest.PartitionProduceData] = []
+            for partition in topic.partitionData.reversed() {
+                let key = PartitionKey(topicId: topic.topicId, topicName: topic.name, partition: partition.index)
+                if seen.insert(key).inserted { kept.append(partition) }
+            }
+            guard kept.count < topic.partitionData.count else { continue }
+            request.topicData[t].partitionData = kept.reversed()
+            if kept.isEmpty { request.topicData.remove(at: t) }
         }
     }
 
@@ -76,11 +96,15 @@ final class ProduceJob {
         guard request.transactionalId == nil else {
             return refuse(t, p, .invalidTxnState, "Transactions are not built yet.")
         }
-        let validated = BatchIntake(topic.configuration, version: call.version, now: call.shard.broker.wallClock)
-            .validate(data.records)
-        switch validated {
+        let intake = BatchIntake(
+            topic.configuration, partition.id, version: call.version, now: call.shard.broker.wallClock)
+        switch intake.validate(data.records) {
         case .failure(let refusal):
-            refuse(t, p, refusal.code, refusal.message, refusal.recordErrors)
+            let start = refusal.namesStart ? partition.log.startOffset : .none
+            refuse(t, p, refusal.code, refusal.message, refusal.recordErrors, start: start)
+        case .success(let batch) where batch.header.isTransactional:
+            // Kafka refuses records of a transaction in a request that names none.
+            refuse(t, p, .transactionalIdAuthorizationFailed)
         case .success(let batch):
             let job = Confined(self, to: call.loop)
             let loop = call.loop
@@ -126,14 +150,15 @@ final class ProduceJob {
         }
     }
 
-    /// An answer that is not there yet has the offset 0 and no error, which no settled one without base offset has.
-    private var settled: Set<Int> = []
+    /// The base offset of an answer that is not there yet; no settled one has it.
+    private static let unsettled = Int64.min
 
-    private func key(_ t: Int, _ p: Int) -> Int { t << 32 | p }
-    private func isSettled(_ t: Int, _ p: Int) -> Bool { settled.contains(key(t, p)) }
+    private func isSettled(_ t: Int, _ p: Int) -> Bool {
+        response.responses[t].partitionResponses[p].baseOffset != ProduceJob.unsettled
+    }
 
     private func settle(_ t: Int, _ p: Int, _ fill: (inout ProduceResponse.PartitionProduceResponse) -> Void) {
-        guard settled.insert(key(t, p)).inserted else { return }
+        guard !isSettled(t, p) else { return }
         fill(&response.responses[t].partitionResponses[p])
         remaining -= 1
         if remaining == 0 { finish() }
@@ -141,7 +166,7 @@ final class ProduceJob {
 
     private func refuse(
         _ t: Int, _ p: Int, _ code: ErrorCode, _ message: String? = nil,
-        _ recordErrors: [ProduceResponse.BatchIndexAndErrorMessage] = []
+        _ recordErrors: [ProduceResponse.BatchIndexAndErrorMessage] = [], start: Offset = .none
     ) {
         hasError = true
         let topic = response.responses[t]
@@ -153,6 +178,7 @@ final class ProduceJob {
             $0.errorCode = code
             $0.errorMessage = message
             $0.baseOffset = -1
+            $0.logStartOffset = start.rawValue
             $0.recordErrors = recordErrors
         }
     }

@@ -1,0 +1,57 @@
+# Martlet's commands. `make` lists them.
+#
+# Python programs (clients of other makers, for the compatibility tests) live in .venv, made by `make install`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+RELEASE := --configuration release --static-swift-stdlib
+BINARY := .build/release/martlet
+SEEDS ?= 1000
+SEED ?= 1
+FUZZ_SECONDS ?= 60
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: ## Install what is missing: Debian packages and the clients for the tests (asks for root rights)
+	@Tools/scripts/install
+
+.PHONY: build
+build: ## Build the program: .build/release/martlet
+	@swift build $(RELEASE) --product martlet
+
+.PHONY: run
+run: install build ## Install, build, and start one broker on 127.0.0.1:9092 with its data in ./data
+	@exec $(BINARY) broker
+
+.PHONY: test
+test: ## Run all tests but the long ones
+	@Tools/scripts/test
+
+.PHONY: check
+check: ## Run the tests in full counts
+	@MARTLET_FULL=1 Tools/scripts/test
+
+.PHONY: bench
+bench: ## Measure the broker beside a floor program in C
+	@Tools/scripts/bench
+
+.PHONY: simulate
+simulate: ## Run SEEDS simulated worlds from SEED on; TRACE=1 prints every event
+	@swift build --configuration release --product simulate
+	@.build/release/simulate --seeds $(SEEDS) --from $(SEED) $(if $(TRACE),--trace)
+
+.PHONY: fuzz
+fuzz: ## Fuzz the decoders for FUZZ_SECONDS seconds
+	@cd Tests/Fuzz && swift build --product FuzzProtocol \
+		&& mkdir -p .build/corpus \
+		&& .build/debug/FuzzProtocol -max_len=4096 -max_total_time=$(FUZZ_SECONDS) .build/corpus
+
+.PHONY: format
+format: ## Format the sources
+	@swift format --in-place --parallel --recursive Sources Tests Tools Package.swift

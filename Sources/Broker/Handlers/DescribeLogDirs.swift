@@ -1,0 +1,56 @@
+// DescribeLogDirs: the log folders of this node, the partitions in them, and the room that is left. Folders and files
+// are asked on the pool, since a disk may take its time.
+
+internal import Basics
+internal import Environment
+internal import Log
+internal import Replication
+internal import WireProtocol
+
+enum DescribeLogDirsHandler {
+    static func handle(_ request: DescribeLogDirsRequest, _ call: Call) {
+        let wanted = request.topics.map { topics in
+            Set(topics.flatMap { topic in topic.partitions.map { TopicPartition(topic.topic, $0) } })
+        }
+        let broker = call.shard.broker
+        let loop = call.loop
+        let waiting = Confined(call, to: loop)
+        broker.environment.pool.run {
+            let results = describe(broker.replicas, wanted)
+            loop.post { waiting.value.answer(DescribeLogDirsResponse { $0.results = results }) }
+        }
+    }
+
+    private static func describe(
+        _ replicas: ReplicaFolders, _ wanted: Set<TopicPartition>?
+    ) -> [DescribeLogDirsResponse.DescribeLogDirsResult] {
+        let all = replicas.all().filter { wanted?.contains($0.id) ?? true }
+        return replicas.folders.map { folder in
+            DescribeLogDirsResponse.DescribeLogDirsResult {
+                $0.logDir = folder.path
+                if let space = try? folder.fileSystem.space(folder.path) {
+                    $0.totalBytes = Int64(space.total)
+                    $0.usableBytes = Int64(space.free)
+                } else {
+                    $0.errorCode = .kafkaStorageError
+                }
+                for entry in all where entry.folder === folder {
+                    let partition = DescribeLogDirsResponse.DescribeLogDirsPartition {
+                        $0.partitionIndex = entry.id.partition
+                        $0.partitionSize = Int64(entry.partition.log.size)
+                        $0.offsetLag = max(0, entry.partition.highWatermark - entry.partition.log.endOffset)
+                    }
+                    if $0.topics.last?.name == entry.id.topic {
+                        $0.topics[$0.topics.count - 1].partitions.append(partition)
+                    } else {
+                        $0.topics.append(
+                            DescribeLogDirsResponse.DescribeLogDirsTopic {
+                                $0.name = entry.id.topic
+                                $0.partitions = [partition]
+                            })
+                    }
+                }
+            }
+        }
+    }
+}

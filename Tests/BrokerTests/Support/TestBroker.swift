@@ -1,0 +1,105 @@
+// A whole broker inside the test's process, with real threads, files and sockets.
+
+import Basics
+import Broker
+import Bytes
+import Configuration
+import Environment
+import Glibc
+import Reactor
+import Synchronization
+
+/// Collects a value of another thread.
+final class Outcome<Value: Sendable>: Sendable {
+    private let point = WaitPoint()
+    private let stored = Mutex<Value?>(nil)
+
+    func put(_ value: Value) {
+        stored.withLock { $0 = value }
+        point.locked { point.wakeAll() }
+    }
+
+    /// The value, or nil after `seconds`.
+    func wait(seconds: Int64 = 30) -> Value? {
+        let deadline = SystemClock().now.nanoseconds + seconds * 1_000_000_000
+        return point.locked {
+            while stored.withLock({ $0 == nil }) {
+                if !point.wait(untilNanoseconds: deadline) { break }
+            }
+            return stored.withLock { $0 }
+        }
+    }
+}
+
+/// A running broker; its folder outlives it until the test ends.
+final class TestBroker {
+    private let real: RealEnvironment
+    private let broker: Broker
+    let port: UInt16
+
+    init(folder: String, _ settings: [String: String] = [:]) throws {
+        var values = [
+            GivenValue(key: "listeners", value: "PLAINTEXT://127.0.0.1:0", origin: .flag),
+            GivenValue(key: "log.dirs", value: folder, origin: .flag),
+        ]
+        for (key, value) in settings.sorted(by: { $0.key < $1.key }) {
+            values.append(GivenValue(key: key, value: value, origin: .flag))
+        }
+        let node = try NodeConfiguration(values)
+        real = try RealEnvironment.make(loopCount: 2, poolThreads: 2)
+        real.start()
+        let started = Outcome<String>()
+        broker = try Broker.start(real.environment, node, logger: Logger(clock: SystemClock()) { _ in }) { failure in
+            started.put(failure.map { "\($0)" } ?? "")
+        }
+        let failure = started.wait()
+        guard failure == "", let address = broker.addresses.first else {
+            throw TestFailure("the broker did not start: \(failure ?? "no word of it")")
+        }
+        port = address.port
+    }
+
+    /// Ends the process's threads as a crash would, without an orderly stop.
+    func kill() {
+        real.stop()
+        real.join()
+    }
+
+    func stop() throws {
+        let stopped = Outcome<String>()
+        broker.stop { failure in stopped.put(failure.map { "\($0)" } ?? "") }
+        let failure = stopped.wait()
+        kill()
+        if failure != "" { throw TestFailure("the broker did not stop: \(failure ?? "no word of it")") }
+    }
+}
+
+/// Runs `body` with a broker on an empty folder, and stops it in order afterwards.
+func withBroker(_ settings: [String: String] = [:], _ body: (TestBroker) throws -> Void) throws {
+    try withFolder { folder in
+        let broker = try TestBroker(folder: folder, settings)
+        do {
+            try body(broker)
+        } catch {
+            broker.kill()
+            throw error
+        }
+        try broker.stop()
+    }
+}
+
+/// Runs `body` with the path of an empty folder that is removed afterwards.
+func withFolder(_ body: (String) throws -> Void) throws {
+    let files = RealFileSystem()
+    let path = "/tmp/martlet-broker-\(getpid())-\(SystemRandom().next())"
+    try files.createDirectory(path)
+    defer { removeAll(path, files) }
+    try body(path)
+}
+
+private func removeAll(_ path: String, _ files: RealFileSystem) {
+    for entry in (try? files.entries(path)) ?? [] {
+        if entry.isDirectory { removeAll("\(path)/\(entry.name)", files) } else { try? files.remove("\(path)/\(entry.name)") }
+    }
+    try? files.remove(path)
+}

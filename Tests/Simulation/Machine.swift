@@ -1,0 +1,73 @@
+// A simulated machine that runs a broker: its disk stays, its processes come and go.
+
+import Basics
+import Broker
+import Configuration
+import Environment
+
+/// One node with its disk.
+final class Machine {
+    static let address = SocketAddress(host: "node", port: 9092)
+
+    let world: World
+    let internet: VirtualInternet
+    let disk: VirtualDisk
+    private(set) var broker: Broker?
+    private var life = Life("none")
+    private var loops: [VirtualLoop] = []
+    private(set) var failure: String?
+    private var starts = 0
+
+    init(_ world: World, _ internet: VirtualInternet) {
+        self.world = world
+        self.internet = internet
+        disk = VirtualDisk(world)
+    }
+
+    var isRunning: Bool { life.isAlive && broker != nil }
+
+    /// Starts a process on the disk as it is.
+    func start() {
+        starts += 1
+        life = Life("broker-\(starts)")
+        let life = life
+        loops = (0..<2).map { VirtualLoop(index: $0, world: world, life: life) }
+        let environment = Environment(
+            clock: VirtualClock(world: world), random: VirtualRandom(world: world), loops: loops, fileSystem: disk,
+            network: VirtualNetwork(internet: internet, loops: loops, life: life),
+            pool: VirtualPool(world: world, life: life))
+        let noted = world
+        let logger = Logger(clock: environment.clock) { line in
+            noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
+        }
+        do {
+            let settings = [
+                GivenValue(key: "listeners", value: "PLAINTEXT://node:9092", origin: .flag),
+                GivenValue(key: "log.dirs", value: "/data", origin: .flag),
+            ]
+            broker = try Broker.start(environment, try NodeConfiguration(settings), logger: logger) { failure in
+                if let failure { self.fail("\(failure)") }
+            }
+        } catch {
+            fail("\(error)")
+        }
+    }
+
+    private func fail(_ reason: String) {
+        failure = reason
+        world.note("broker did not start: \(reason)")
+    }
+
+    /// Ends the process at once. A power cut takes what was not synced, too.
+    func kill(power: Bool) {
+        world.note(power ? "POWER CUT" : "KILL")
+        life.isAlive = false
+        broker = nil
+        internet.died(life)
+        disk.releaseLocks()
+        if power { disk.cutPower() }
+    }
+}
+
+/// A virtual machine's callbacks run on the world's thread only.
+extension Machine: @unchecked Sendable {}

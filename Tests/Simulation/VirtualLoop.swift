@@ -1,0 +1,104 @@
+// Event loops, pool, clock and chance of one simulated process.
+
+import Basics
+import Bytes
+import Environment
+
+/// Whether a simulated process lives; events of a dead one do not run.
+///
+/// Proof of `@unchecked Sendable`: as for `World`.
+final class Life: @unchecked Sendable {
+    var isAlive = true
+    let name: String
+
+    init(_ name: String) { self.name = name }
+}
+
+/// A loop whose every callback is an event of the world.
+///
+/// Proof of `@unchecked Sendable`: as for `World`.
+final class VirtualLoop: EventLoop, @unchecked Sendable {
+    let index: Int
+    let buffers = BufferPool(idleBytesMax: 1 << 20)
+    let world: World
+    let life: Life
+    private var nextToken: UInt64 = 1
+    private var timers: Set<UInt64> = []
+    /// Messages are delivered in the order of the posts.
+    private var lastPost: Int64 = 0
+
+    init(index: Int, world: World, life: Life) {
+        self.index = index
+        self.world = world
+        self.life = life
+    }
+
+    var now: Instant { Instant(nanoseconds: world.now) }
+    var isInside: Bool { world.running === self }
+
+    func assertInside() { precondition(isInside, "called outside of the loop") }
+
+    /// Runs `action` inside the loop after `delay`, if the process still lives then.
+    func enter(after delay: Int64, _ action: @escaping () -> Void) {
+        world.after(delay) {
+            guard self.life.isAlive else { return }
+            let before = self.world.running
+            self.world.running = self
+            action()
+            self.world.running = before
+        }
+    }
+
+    func post(_ message: @escaping @Sendable () -> Void) {
+        lastPost = max(lastPost, world.now + world.delay(upTo: 50))
+        enter(after: lastPost - world.now, message)
+    }
+
+    func schedule(at instant: Instant, _ action: @escaping () -> Void) -> TimerToken {
+        let token = nextToken
+        nextToken += 1
+        timers.insert(token)
+        let delay = instant == .distantFuture ? Int64.max / 4 : instant.nanoseconds - world.now
+        enter(after: delay) {
+            guard self.timers.remove(token) != nil else { return }
+            action()
+        }
+        return TimerToken(rawValue: token)
+    }
+
+    func cancel(_ token: TimerToken) { timers.remove(token.rawValue) }
+
+    private var lastStep: Int64 = 0
+
+    func proceed(_ action: @escaping () -> Void) {
+        lastStep = max(lastStep, world.now + world.delay(upTo: 5))
+        enter(after: lastStep - world.now, action)
+    }
+}
+
+/// A pool whose jobs run after a while, in any order.
+struct VirtualPool: Pool {
+    let world: World
+    let life: Life
+
+    func run(_ work: @escaping @Sendable () -> Void) {
+        world.after(world.delay(upTo: 3000)) {
+            guard life.isAlive else { return }
+            work()
+        }
+    }
+}
+
+struct VirtualClock: Clock {
+    let world: World
+
+    var now: Instant { Instant(nanoseconds: world.now) }
+    /// 2026-01-01 and what has passed since.
+    var wallClock: Timestamp { Timestamp(milliseconds: 1_767_225_600_000 + world.now / 1_000_000) }
+}
+
+struct VirtualRandom: RandomSource {
+    let world: World
+
+    func next() -> UInt64 { world.next() }
+}

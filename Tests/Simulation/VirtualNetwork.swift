@@ -1,0 +1,200 @@
+// A network of streams: bytes arrive in order, late, and cut into other chunks than they were sent in; a connection may
+// break at any time, and breaks when the process at its other end dies.
+
+import Basics
+import Bytes
+import Environment
+
+/// All listening sockets and connections of a world.
+///
+/// Proof of `@unchecked Sendable`: as for `World`.
+final class VirtualInternet: @unchecked Sendable {
+    let world: World
+    fileprivate var listeners: [SocketAddress: VirtualListener] = [:]
+    fileprivate var open: [VirtualTransport] = []
+    /// Percent of chunks at which a connection breaks.
+    var breakChance = 0
+
+    init(_ world: World) { self.world = world }
+
+    /// Breaks all connections of a dead process, and forgets where it listened.
+    func died(_ life: Life) {
+        listeners = listeners.filter { $0.value.life !== life }
+        for transport in open where transport.life === life { transport.peer?.breakOff() }
+        open.removeAll { $0.life === life }
+    }
+}
+
+/// The network as one process sees it.
+struct VirtualNetwork: Network {
+    let internet: VirtualInternet
+    let loops: [VirtualLoop]
+    let life: Life
+
+    func listen(
+        _ address: SocketAddress, accept: @escaping @Sendable (any Transport) -> Void
+    ) throws(NetworkError) -> any ListeningSocket {
+        guard internet.listeners[address] == nil else { throw NetworkError(.addressInUse, "listen") }
+        let listener = VirtualListener(address, internet, loops, life, accept)
+        internet.listeners[address] = listener
+        return listener
+    }
+
+    func connect(
+        _ address: SocketAddress, on loop: any EventLoop,
+        completion: @escaping (Result<any Transport, NetworkError>) -> Void
+    ) {
+        guard let local = loops.first(where: { $0 === loop }) else { preconditionFailure("a loop of this process") }
+        let delay = internet.world.delay(upTo: 2000) + 1000
+        local.enter(after: delay) {
+            guard let listener = internet.listeners[address] else {
+                return completion(.failure(NetworkError(.refused, "connect")))
+            }
+            let near = VirtualTransport(local, internet, life)
+            let far = VirtualTransport(listener.pick(), internet, listener.life)
+            near.peer = far
+            far.peer = near
+            internet.open += [near, far]
+            let accept = listener.accept
+            far.virtualLoop.enter(after: internet.world.delay(upTo: 100)) { accept(far) }
+            completion(.success(near))
+        }
+    }
+}
+
+/// Proof of `@unchecked Sendable`: as for `World`.
+final class VirtualListener: ListeningSocket, @unchecked Sendable {
+    let address: SocketAddress
+    let life: Life
+    let accept: @Sendable (any Transport) -> Void
+    private let internet: VirtualInternet
+    private let loops: [VirtualLoop]
+
+    init(
+        _ address: SocketAddress, _ internet: VirtualInternet, _ loops: [VirtualLoop], _ life: Life,
+        _ accept: @escaping @Sendable (any Transport) -> Void
+    ) {
+        self.address = address
+        self.internet = internet
+        self.loops = loops
+        self.life = life
+        self.accept = accept
+    }
+
+    func pick() -> VirtualLoop { loops[internet.world.number(in: 0...loops.count - 1)] }
+
+    func close() { internet.listeners[address] = nil }
+}
+
+/// One end of a connection.
+final class VirtualTransport: Transport {
+    let virtualLoop: VirtualLoop
+    let life: Life
+    private let internet: VirtualInternet
+    var peer: VirtualTransport?
+    private var handler: (any TransportHandler)?
+    private var waiting: [[UInt8]] = []
+    private var isReading = true
+    private var isClosed = false
+    private var endsAfterSending = false
+    private var lastArrival: Int64 = 0
+
+    var loop: any EventLoop { virtualLoop }
+    let localAddress = SocketAddress(host: "10.0.0.1", port: 1)
+    let remoteAddress = SocketAddress(host: "10.0.0.2", port: 2)
+    var unsentCount: Int { 0 }
+
+    init(_ loop: VirtualLoop, _ internet: VirtualInternet, _ life: Life) {
+        virtualLoop = loop
+        self.internet = internet
+        self.life = life
+    }
+
+    func start(_ handler: any TransportHandler) {
+        self.handler = handler
+        deliverWaiting()
+    }
+
+    func send(_ pieces: [Outgoing]) {
+        virtualLoop.assertInside()
+        guard !isClosed, let peer else { return }
+        var bytes: [UInt8] = []
+        for piece in pieces { bytes += VirtualTransport.content(piece) }
+        while !bytes.isEmpty {
+            let count = internet.world.number(in: 1...max(1, min(bytes.count, 4000)))
+            let chunk = Array(bytes.prefix(count))
+            bytes.removeFirst(count)
+            if internet.breakChance > 0, internet.world.chance(internet.breakChance) { return breakOff() }
+            transmit { peer.arrived(chunk) }
+        }
+    }
+
+    private static func content(_ piece: Outgoing) -> [UInt8] {
+        switch piece {
+        case .bytes(let slice): return slice.array
+        case .file(let region):
+            guard let file = region.source as? VirtualFile else { preconditionFailure("a file of this disk") }
+            return Array(file.inode.content[region.position..<region.position + region.count])
+        }
+    }
+
+    /// Runs `action` at the other end, in the order of sending.
+    private func transmit(_ action: @escaping () -> Void) {
+        guard let peer else { return }
+        let world = internet.world
+        lastArrival = max(lastArrival, world.now + 50_000 + world.delay(upTo: world.chance(5) ? 50_000 : 500))
+        peer.virtualLoop.enter(after: lastArrival - world.now, action)
+    }
+
+    private func arrived(_ chunk: [UInt8]) {
+        guard !isClosed else { return }
+        waiting.append(chunk)
+        deliverWaiting()
+    }
+
+    private func deliverWaiting() {
+        while isReading, !isClosed, let handler, !waiting.isEmpty {
+            let chunk = waiting.removeFirst()
+            if let target = handler.receiveTarget, internet.world.chance(50) {
+                let count = min(target.capacity, chunk.count)
+                if count < chunk.count { waiting.insert(Array(chunk.dropFirst(count)), at: 0) }
+                target.memory.copy(ByteSlice(Array(chunk.prefix(count))), to: target.offset)
+                handler.received(ByteSlice(target.memory, offset: target.offset, count: count))
+            } else {
+                handler.received(ByteSlice(chunk))
+            }
+        }
+    }
+
+    func setReading(_ isReading: Bool) {
+        self.isReading = isReading
+        if isReading { virtualLoop.proceed { self.deliverWaiting() } }
+    }
+
+    func closeAfterSending() { close() }
+
+    func close() {
+        guard !isClosed else { return }
+        let peer = peer
+        transmit { peer?.end(.endOfStream) }
+        end(.closedHere)
+    }
+
+    /// The connection is gone for both ends.
+    func breakOff() {
+        let peer = peer
+        virtualLoop.enter(after: 0) { self.end(.failed(NetworkError(.reset, "recv"))) }
+        peer?.virtualLoop.enter(after: internet.world.delay(upTo: 1000)) {
+            peer?.end(.failed(NetworkError(.reset, "recv")))
+        }
+    }
+
+    private func end(_ reason: CloseReason) {
+        guard !isClosed else { return }
+        isClosed = true
+        internet.open.removeAll { $0 === self }
+        let handler = handler
+        self.handler = nil
+        virtualLoop.proceed { handler?.closed(reason) }
+    }
+}
