@@ -49,6 +49,8 @@ let package = Package(
         room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
         room("Controller", ["ClusterImage", "WireProtocol", "Configuration", "Basics"]),
         room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
+        room("Channel", ["WireProtocol", "Environment", "Bytes", "Basics"]),
+        room("Client", ["Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
         room(
             "Broker",
             [
@@ -56,7 +58,11 @@ let package = Package(
                 "Environment", "Bytes", "Basics",
             ]),
         .executableTarget(
-            name: "martlet", dependencies: ["Broker", "Reactor", "Configuration", "Environment", "Bytes", "Basics"],
+            name: "martlet",
+            dependencies: [
+                "Broker", "Client", "Channel", "Log", "Records", "Reactor", "WireProtocol", "Configuration", "Environment",
+                "Bytes", "Basics",
+            ],
             swiftSettings: settings),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
