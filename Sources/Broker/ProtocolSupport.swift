@@ -23,7 +23,7 @@ package enum ProtocolSupport {
             """
         for key in ApiKey.allCases.sorted(by: { $0.rawValue < $1.rawValue }) {
             let name = key.requestType.messageName.replacing("Request", with: "")
-            guard let api = ApiTable.byKey[key] else {
+            guard let api = ApiTable[key] else {
                 page += "| \(key.rawValue) | \(name) | – | \(absence(of: key)) |\n"
                 continue
             }

@@ -62,8 +62,8 @@ final class SimulatedProducer {
         }
         let values = (0..<min(world.number(in: 1...5), total - next)).map { "v\(next + $0)" }
         let records = values.map { PlainRecord(key: nil, value: Array($0.utf8)) }
-        let batch = PlainRecords.batch(
-            records, at: .zero, epoch: .none, timestamp: VirtualClock(world: world).wallClock, isControl: false)
+        let batch = RecordBatch(
+            plain: records, at: .zero, epoch: .none, timestamp: VirtualClock(world: world).wallClock, isControl: false)
         let request = ProduceRequest {
             $0.acks = world.chance(50) ? 1 : -1
             $0.timeoutMs = 5000
@@ -161,7 +161,7 @@ final class SimulatedConsumer {
         highWatermark = data.highWatermark
         for batch in RecordBatchSequence(data.records.slice ?? .empty) {
             if !batch.hasValidChecksum { oracle.violate("a batch with a wrong checksum at \(batch.header.baseOffset)") }
-            guard let records = try? PlainRecords.decode(batch) else {
+            guard let records = try? batch.plainRecords() else {
                 oracle.violate("a batch that does not decode at \(batch.header.baseOffset)")
                 continue
             }
