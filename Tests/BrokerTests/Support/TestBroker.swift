@@ -5,7 +5,7 @@ import Broker
 import Bytes
 import Configuration
 import Environment
-import Glibc
+import Foundation
 import Reactor
 import Synchronization
 
@@ -31,7 +31,8 @@ final class Outcome<Value: Sendable>: Sendable {
     }
 }
 
-/// A running broker; its folder outlives it until the test ends.
+/// A running broker; its folder outlives it until the test ends. The lock on the folder lasts as long as the process, so
+/// that a second life begins on a copy.
 final class TestBroker {
     private let real: RealEnvironment
     private let broker: Broker
@@ -57,6 +58,13 @@ final class TestBroker {
             throw TestFailure("the broker did not start: \(failure ?? "no word of it")")
         }
         port = address.port
+    }
+
+    /// A copy of a folder as another process would find it.
+    static func copy(_ folder: String) throws -> String {
+        let target = folder + "+"
+        try FileManager.default.copyItem(atPath: folder, toPath: target)
+        return target
     }
 
     /// Ends the process's threads as a crash would, without an orderly stop.
@@ -88,18 +96,11 @@ func withBroker(_ settings: [String: String] = [:], _ body: (TestBroker) throws 
     }
 }
 
-/// Runs `body` with the path of an empty folder that is removed afterwards.
+/// Runs `body` with the path of an empty folder that is removed afterwards, with all copies of it.
 func withFolder(_ body: (String) throws -> Void) throws {
-    let files = RealFileSystem()
-    let path = "/tmp/martlet-broker-\(getpid())-\(SystemRandom().next())"
-    try files.createDirectory(path)
-    defer { removeAll(path, files) }
-    try body(path)
-}
-
-private func removeAll(_ path: String, _ files: RealFileSystem) {
-    for entry in (try? files.entries(path)) ?? [] {
-        if entry.isDirectory { removeAll("\(path)/\(entry.name)", files) } else { try? files.remove("\(path)/\(entry.name)") }
-    }
-    try? files.remove(path)
+    let files = FileManager.default
+    let root = NSTemporaryDirectory() + "/martlet-broker-\(ProcessInfo.processInfo.processIdentifier)-\(UUID())"
+    try files.createDirectory(atPath: root + "/data", withIntermediateDirectories: true)
+    defer { try? files.removeItem(atPath: root) }
+    try body(root + "/data")
 }
