@@ -77,6 +77,7 @@ extension Controller {
         let result = CreateTopicsResponse.CreatableTopicResult {
             $0.name = name
             $0.topicId = id
+            $0.errorMessage = nil
             $0.numPartitions = Int32(assignments.count)
             $0.replicationFactor = Int16(assignments[0].count)
             $0.configs = describeTopic(configuration)

@@ -4,6 +4,7 @@
 import Basics
 import Broker
 import Bytes
+import Foundation
 import Testing
 import WireProtocol
 
@@ -13,7 +14,11 @@ private struct Reason {
     var path: String
     var why: String
 
-    static let known: [Reason] = []
+    static let known = [
+        Reason(
+            api: "InitProducerId", path: "errorCode",
+            why: "a transactional id, and no transaction coordinator yet (NOT_COORDINATOR)")
+    ]
 }
 
 @Suite struct SessionReplayTests {
@@ -24,7 +29,9 @@ private struct Reason {
         let turns = try Golden.turns()
         let topics = try KnownTopics(turns)
         var summary = Summary()
-        let settings = ["broker.rack": "r1", "log.message.timestamp.after.max.ms": "\(Int64.max)"]
+        let settings = [
+            "cluster.id": "GoldenClusterAAAAAAAAA", "broker.rack": "r1", "log.message.timestamp.after.max.ms": "\(Int64.max)",
+        ]
         try withBroker(settings) { broker in
             for session in Dictionary(grouping: turns, by: \.session).sorted(by: { $0.key < $1.key }) {
                 guard SessionReplayTests.clients.contains(session.value[0].peer) else {
@@ -35,12 +42,13 @@ private struct Reason {
                 try replay.run(&summary)
             }
         }
+        #expect(summary.sessions == 30)
         print(summary.line)
         for (difference, count) in summary.differences.sorted(by: { $0.key < $1.key }) {
             print("  \(count) × \(difference)")
         }
         for unexplained in summary.unexplained { Issue.record("\(unexplained)") }
-        #expect(summary.same > 150)
+        #expect(summary.same >= 85)
     }
 }
 
@@ -65,6 +73,10 @@ private struct Summary {
 private struct KnownTopics {
     var names: [Uuid: String] = [:]
     var partitions: [String: Int] = [:]
+    /// What tools had changed before these conversations.
+    static let settings = ["ck-p": ["cleanup.policy": "delete,compact"]]
+    /// Topics that are there for who asks for all.
+    static let someMax = 5
 
     init(_ turns: [Golden.Turn]) throws {
         for turn in turns where turn.direction == "res" && turn.apiKey == ApiKey.metadata.rawValue {
@@ -156,7 +168,7 @@ private struct Replay {
         }
         for name in try wanted().sorted() {
             guard let count = topics.partitions[name] else { continue }
-            try peer.create(name, partitions: Int32(count))
+            try peer.create(name, partitions: Int32(count), KnownTopics.settings[name] ?? [:])
             for index in 0..<count { try fill(name, Int32(index)) }
         }
         let after = try peer.call(MetadataRequest { $0.topics = nil }, version: 12).topics
@@ -202,19 +214,16 @@ private struct Replay {
             }
             if turn.apiKey == ApiKey.metadata.rawValue {
                 let topics = try MetadataRequest(checking: &reader, version: turn.version).topics
-                if topics == nil { named.formUnion(self.topics.partitions.keys.filter { !$0.hasPrefix("__") }) }
+                if topics == nil {
+                    named.formUnion(
+                        self.topics.partitions.keys.filter { !$0.hasPrefix("__") }.sorted().prefix(KnownTopics.someMax))
+                }
             }
-            let bytes = [UInt8](turn.frame)
             for name in topics.partitions.keys where !name.hasPrefix("__") {
-                if Replay.contains(bytes, Array(name.utf8)) { named.insert(name) }
+                if turn.frame.range(of: Data(name.utf8)) != nil { named.insert(name) }
             }
-            for (id, name) in topics.names where Replay.contains(bytes, Rewriting.bytes(id)) { named.insert(name) }
+            for (id, name) in topics.names where turn.frame.range(of: Data(Rewriting.bytes(id))) != nil { named.insert(name) }
         }
         return named.subtracting(created)
-    }
-
-    private static func contains(_ bytes: [UInt8], _ part: [UInt8]) -> Bool {
-        guard bytes.count >= part.count else { return false }
-        return (0...bytes.count - part.count).contains { bytes[$0..<$0 + part.count].elementsEqual(part) }
     }
 }

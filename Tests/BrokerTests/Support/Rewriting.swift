@@ -37,11 +37,21 @@ struct Rewriting {
                     }
                 }
             }
+        case .createTopics:
+            // One node holds one replica.
+            return try edit(frame, CreateTopicsRequest.self, turn.version) { request in
+                for t in request.topics.indices where request.topics[t].replicationFactor > 1 {
+                    request.topics[t].replicationFactor = 1
+                }
+            }
+        case .apiVersions where turn.version >= 5:
+            return try edit(frame, ApiVersionsRequest.self, turn.version) { $0.nodeId = min($0.nodeId, 1) }
         default: return frame
         }
     }
 
     private func adapt(_ request: inout FetchRequest) {
+        request.maxWaitMs = min(request.maxWaitMs, 50)
         request.sessionId = fetchSessions[request.sessionId] ?? request.sessionId
         for t in request.topics.indices {
             for p in request.topics[t].partitions.indices {
@@ -84,11 +94,9 @@ struct Rewriting {
     }
 
     private static func replace(_ old: [UInt8], _ new: [UInt8], in frame: inout [UInt8]) {
-        guard frame.count >= old.count else { return }
-        for start in 0...frame.count - old.count where frame[start] == old[0] {
-            if frame[start..<start + old.count].elementsEqual(old) {
-                frame.replaceSubrange(start..<start + old.count, with: new)
-            }
-        }
+        var data = Data(frame)
+        guard data.range(of: Data(old)) != nil else { return }
+        while let range = data.range(of: Data(old)) { data.replaceSubrange(range, with: new) }
+        frame = [UInt8](data)
     }
 }
