@@ -27,7 +27,9 @@ import Testing
 
     /// Modules of the toolchain, and the rooms that may import them.
     private static let toolchain: [String: Set<String>] = [
-        "Synchronization": ["Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel"],
+        "Synchronization": [
+            "Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel", "martlet",
+        ],
         "Glibc": ["Reactor"],
     ]
 
