@@ -225,8 +225,9 @@ package enum ProduceAndFetch {
     ) {
         let hadTopic = producer.hasTopic
         let before = machine.broker?.replicaStatus.first { $0.id.topic == "t" }
-        let power = world.chance(50)
-        machine.kill(power: power)
+        let power = world.chance(40)
+        if !power, world.chance(40), machine.isServing { machine.stop() } else { machine.kill(power: power) }
+        if let failure = machine.failure { return oracle.violate("did not stop: \(failure)") }
         _ = world.run(seconds: 1, until: { world.chance(1) })
         machine.start()
         if let failure = machine.failure { return oracle.violate("did not start: \(failure)") }
