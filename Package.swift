@@ -89,6 +89,9 @@ let package = Package(
         tests("RecordsTests", ["Records", "Bytes", "Basics"]),
         tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
         tests("ConfigurationTests", ["Configuration"]),
+        tests(
+            "ClientTests", ["Client", "Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
+        tests("CommandTests", ["martlet"]),
         tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
         tests(
             "BrokerTests",

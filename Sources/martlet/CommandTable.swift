@@ -8,6 +8,11 @@ enum CommandTable {
         ProduceCommand.spec,
         ConsumeCommand.spec,
         TopicCommand.spec,
+        OffsetsCommand.spec,
+        ConfigCommand.spec,
+        StorageCommand.spec,
+        ProtocolCommand.spec,
+        CompletionCommand.spec,
     ]
 
     /// Finds the command that `words` begin with, calls it, and gives its exit code.

@@ -5,6 +5,28 @@ import Basics
 import Client
 import Reactor
 
+enum OffsetsCommand {
+    /// `martlet offsets`: as `topic offsets`, or the dump of a file.
+    static let spec = CommandSpec(
+        name: "offsets", summary: "Show the offsets of a topic, or dump and verify a file of the log.",
+        arguments: "TOPIC | --segment FILE",
+        details: "A dump walks over every batch and checks it; exit code 1 if anything is wrong.",
+        options: TopicOffsets.spec.options + [
+            OptionSpec("--segment", "--files", value: "FILE", "A .log, .index or .timeindex file to show and verify."),
+            OptionSpec("--records", "--print-data-log", "With --segment: the records too."),
+        ],
+        examples: TopicOffsets.spec.examples + [
+            ("martlet offsets --segment data/logs-0/00000000000000000000.log", "the batches of a file"),
+            ("martlet offsets --segment data/logs-0/00000000000000000000.log --records -o json", "with records, as JSON"),
+        ],
+        run: { arguments in
+            guard let path = arguments.value("--segment") else { return try TopicOffsets.run(arguments) }
+            try arguments.refuseMore(than: 0)
+            var dump = SegmentDump(path: path, showsRecords: arguments.has("--records"), json: try arguments.wantsJson())
+            return try dump.run()
+        })
+}
+
 enum TopicOffsets {
     static let spec = CommandSpec(
         name: "offsets", summary: "Show where each partition begins and ends.", arguments: "TOPIC",

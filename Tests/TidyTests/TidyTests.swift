@@ -22,6 +22,7 @@ import Testing
         "Reactor": ["Environment", "CLinux"],
         "Client": ["Channel", "Records"],
         "Broker": ["Controller", "Raft", "Replication", "Reactor"],
+        "MartletClient": ["Client", "Reactor"],
         "martlet": ["Broker", "Client", "Reactor"],
     ]
 
@@ -29,6 +30,7 @@ import Testing
     private static let toolchain: [String: Set<String>] = [
         "Synchronization": [
             "Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel", "martlet",
+            "MartletClient",
         ],
         "Glibc": ["Reactor"],
     ]
