@@ -104,28 +104,42 @@ extension Broker {
 
     // MARK: Listening
 
+    /// Opens all listeners; answers the endpoints of those for clients, as they are advertised.
     private func listen() throws(StartFailure) -> [RegisterBrokerRecord.BrokerEndpoint] {
+        for listener in node.listeners where node.controllerListenerNames.contains(listener.name) {
+            _ = try open(listener)
+        }
         var endpoints: [RegisterBrokerRecord.BrokerEndpoint] = []
         for listener in node.brokerListeners {
-            let opened: any ListeningSocket
-            do throws(NetworkError) {
-                opened = try environment.network.listen(
-                    SocketAddress(host: listener.host, port: listener.port)
-                ) { transport in self.accept(transport, listener: listener.name) }
-            } catch {
-                throw .network("\(listener.name)://\(listener.host):\(listener.port)", error)
-            }
-            withState { $0.listeners.append(opened) }
+            let port = try open(listener)
             let advertised = node.brokerEndpoints.first { $0.name == listener.name } ?? listener
             endpoints.append(
                 RegisterBrokerRecord.BrokerEndpoint {
                     $0.name = listener.name
                     $0.host = advertised.host.isEmpty || advertised.host == "0.0.0.0" ? "localhost" : advertised.host
-                    $0.port = advertised.port == 0 ? opened.address.port : advertised.port
+                    $0.port = advertised.port == 0 ? port : advertised.port
                     $0.securityProtocol = listener.protocolId
                 })
         }
         return endpoints
+    }
+
+    /// Listens; answers the port.
+    private func open(_ listener: Listener) throws(StartFailure) -> UInt16 {
+        let opened: any ListeningSocket
+        do throws(NetworkError) {
+            opened = try environment.network.listen(
+                SocketAddress(host: listener.host, port: listener.port)
+            ) { transport in self.accept(transport, listener: listener.name) }
+        } catch {
+            throw .network("\(listener.name)://\(listener.host):\(listener.port)", error)
+        }
+        withState { $0.listeners.append(opened) }
+        return opened.address.port
+    }
+
+    func kind(of listener: String) -> ListenerKinds {
+        node.controllerListenerNames.contains(listener) ? .controller : .broker
     }
 
     /// Takes a new connection; one that comes before the node serves waits unread until it does.

@@ -28,7 +28,10 @@ import Testing
 
     /// Modules of the toolchain, and the rooms that may import them.
     private static let toolchain: [String: Set<String>] = [
-        "Synchronization": ["Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel", "martlet", "MartletClient"],
+        "Synchronization": [
+            "Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel", "martlet",
+            "MartletClient",
+        ],
         "Glibc": ["Reactor"],
     ]
 

@@ -95,10 +95,9 @@ final class Peer {
     func call<Request: RequestMessage>(
         _ request: Request, version: Int16, clientId: String = "test"
     ) throws -> Request.Response {
-        for piece in request.frame(version: version, correlationId: 7, clientId: clientId) {
-            guard case .bytes(let bytes) = piece else { continue }
-            write(bytes.array)
-        }
+        // In one write: the kernel would hold a second small one back until the first is acknowledged.
+        let pieces = request.frame(version: version, correlationId: 7, clientId: clientId)
+        write(pieces.flatMap { piece in if case .bytes(let slice) = piece { slice.array } else { [UInt8]() } })
         guard case .frame(let frame) = receive() else { throw TestFailure("no answer to \(Request.apiKey)") }
         var reader = ByteReader(frame)
         let header = try ResponseHeader(from: &reader, version: Request.apiKey.responseHeaderVersion(version))
