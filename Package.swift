@@ -23,7 +23,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let package = Package(
     name: "martlet",
     products: [
-        .executable(name: "martlet", targets: ["martlet"])
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "MartletClient", targets: ["MartletClient"]),
     ],
     targets: [
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
@@ -51,6 +52,11 @@ let package = Package(
         room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
         room("Channel", ["WireProtocol", "Environment", "Bytes", "Basics"]),
         room("Client", ["Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
+        room(
+            "MartletClient", ["Client", "Channel", "Reactor", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
+        .executableTarget(
+            name: "ProduceConsume", dependencies: ["MartletClient"], path: "Tools/Examples/ProduceConsume",
+            swiftSettings: settings),
         room(
             "Broker",
             [

@@ -96,6 +96,7 @@ extension Admin {
                 CreatePartitionsRequest.CreatePartitionsTopic {
                     $0.name = topic
                     $0.count = count
+                    $0.assignments = nil
                 }
             ]
         }

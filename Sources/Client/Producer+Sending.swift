@@ -27,7 +27,7 @@ extension Producer {
         var wakeAt = Instant.distantFuture
         expire(at: now)
         active.removeAll { $0.isIdle }
-        guard identityIsSettled() else { return wake(at: now + .milliseconds(500)) }
+        guard identityIsSettled() else { return active.isEmpty ? () : wake(at: now + .milliseconds(500)) }
         var requests: [(node: NodeId, batches: [(PartitionQueue, ClosedBatch)], bytes: Int)] = []
         for queue in active {
             closeIfDue(queue, now, &wakeAt)

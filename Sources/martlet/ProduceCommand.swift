@@ -55,8 +55,6 @@ enum ProduceCommand {
 
 /// One run of the command.
 private final class ProduceJob {
-    private static let blocksMax = 4
-
     private let arguments: Arguments
     private let topic: String
     private let maker: RecordMaker
@@ -149,7 +147,6 @@ private final class Feeder: Sendable {
     private static let blocksMax = 4
     private let session: Session
     private let topic: String
-    private let producer: Inbox<Confined<Producer>>
     private let point = WaitPoint()
     private let state = Mutex(State())
     private let report: RecordFormat?
@@ -160,7 +157,6 @@ private final class Feeder: Sendable {
         self.topic = topic
         self.report = report
         let made = Inbox<Confined<Producer>>()
-        producer = made
         let loop = session.loop
         session.post { client in made.put(Confined(Producer(client, settings), to: loop)) }
         target = made.takeAll()[0]

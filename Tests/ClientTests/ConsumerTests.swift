@@ -26,8 +26,12 @@ import WireProtocol
     private func serve(_ batches: [RecordBatch], start: Int64 = 0, aborted: [FetchResponse.AbortedTransaction] = []) {
         let end = batches.last?.header.nextOffset.rawValue ?? start
         cluster.nextOffsets[0] = end
+        var hasToldEnd = false
         cluster.brokers[1]?.on(FetchRequest.self) { request, _ in
             let wanted = request.topics[0].partitions[0].fetchOffset
+            // As a broker that waits for more; time stands still here.
+            if wanted == end, hasToldEnd { return .silence }
+            hasToldEnd = wanted == end
             let answer = FetchResponse.PartitionData {
                 $0.partitionIndex = 0
                 guard (start...end).contains(wanted) else { return $0.errorCode = .offsetOutOfRange }
@@ -177,7 +181,7 @@ import WireProtocol
         #expect(held.count == 1 && cluster.brokers[1]?.count(.fetch) == 1)
         consumer.release(held[0])
         cluster.world.loop.run()
-        #expect(cluster.brokers[1]?.count(.fetch) == 2)
+        #expect((cluster.brokers[1]?.count(.fetch) ?? 0) > 1)
         consumer.close()
     }
 

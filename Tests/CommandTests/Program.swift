@@ -1,6 +1,7 @@
 // The real program as a process, and a broker of it on a port of its own.
 
 import Foundation
+import Glibc
 import Testing
 
 /// What a run of the program gave.
@@ -25,17 +26,11 @@ enum Program {
         let errorFile = folder.url.appendingPathComponent("errors")
         try input.write(to: inputFile)
         for file in [outputFile, errorFile] { try Data().write(to: file) }
-        let process = Process()
-        process.executableURL = url
-        process.arguments = arguments
-        process.environment = variables
-        process.standardInput = try FileHandle(forReadingFrom: inputFile)
-        process.standardOutput = try FileHandle(forWritingTo: outputFile)
-        process.standardError = try FileHandle(forWritingTo: errorFile)
-        try process.run()
-        process.waitUntilExit()
+        let child = try Spawned(
+            url, arguments, variables: variables, input: inputFile, output: outputFile, errors: errorFile)
+        let code = child.wait()
         return Run(
-            code: process.terminationStatus, output: try Data(contentsOf: outputFile),
+            code: code, output: try Data(contentsOf: outputFile),
             errors: String(decoding: try Data(contentsOf: errorFile), as: UTF8.self))
     }
 }
@@ -56,38 +51,40 @@ final class TemporaryFolder {
 final class RunningBroker {
     let folder: TemporaryFolder
     let port: Int
-    private let process = Process()
+    private let child: Spawned
 
     init() throws {
         folder = try TemporaryFolder()
-        process.executableURL = Program.url
-        process.arguments = [
-            "broker", "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "log.dirs=\(folder.url.path)/data",
-        ]
-        let log = Pipe()
-        process.standardError = log
-        try process.run()
-        port = try RunningBroker.port(in: log.fileHandleForReading)
+        let log = folder.url.appendingPathComponent("log")
+        guard unsafe mkfifo(log.path, 0o600) == 0 else { throw NoBroker(log: "no pipe: error \(errno)") }
+        // Open for both, so that neither side waits for the other to open it.
+        let reading = unsafe open(log.path, O_RDWR | O_CLOEXEC)
+        defer { close(reading) }
+        child = try Spawned(
+            Program.url,
+            ["broker", "--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "log.dirs=\(folder.url.path)/data"],
+            variables: [:], input: nil, output: nil, errors: log)
+        port = try RunningBroker.port(in: reading, of: child)
     }
 
-    /// Reads the log until it tells the address; the end of the log is the end of the broker.
-    private static func port(in log: FileHandle) throws -> Int {
+    /// Reads the log until it tells the address.
+    private static func port(in log: Int32, of child: Spawned) throws -> Int {
         var text = ""
-        while true {
-            let more = log.availableData
-            guard !more.isEmpty else { throw NoBroker(log: text) }
-            text += String(decoding: more, as: UTF8.self)
+        var poll = pollfd(fd: log, events: Int16(POLLIN), revents: 0)
+        while unsafe Glibc.poll(&poll, 1, 10_000) == 1 || child.isRunning {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = unsafe read(log, &bytes, bytes.count)
+            guard count > 0 else { break }
+            text += String(decoding: bytes[..<count], as: UTF8.self)
             guard let range = text.range(of: "listeners=127.0.0.1:") else { continue }
             let digits = text[range.upperBound...].prefix { $0.isNumber }
             guard text[range.upperBound...].contains(where: { !$0.isNumber }), let port = Int(digits) else { continue }
             return port
         }
+        throw NoBroker(log: text)
     }
 
-    deinit {
-        process.terminate()
-        process.waitUntilExit()
-    }
+    deinit { child.terminate() }
 
     struct NoBroker: Error { var log: String }
 

@@ -87,18 +87,16 @@ import Testing
         let folder = try TemporaryFolder()
         let script = folder.url.appendingPathComponent("martlet.bash")
         try run("completion", "bash").output.write(to: script)
-        let shell = Process()
-        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
-        shell.arguments = [
-            "-c",
-            "source \(script.path); COMP_WORDS=(martlet topic cr); COMP_CWORD=2; _martlet; echo ${COMPREPLY[@]};"
-                + " COMP_WORDS=(martlet produce t -z zs); COMP_CWORD=4; _martlet; echo ${COMPREPLY[@]}",
-        ]
-        let output = Pipe()
-        shell.standardOutput = output
-        try shell.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        shell.waitUntilExit()
+        let output = folder.url.appendingPathComponent("output")
+        let shell = try Spawned(
+            URL(fileURLWithPath: "/bin/bash"),
+            [
+                "-c",
+                "source \(script.path); COMP_WORDS=(martlet topic cr); COMP_CWORD=2; _martlet; echo ${COMPREPLY[@]};"
+                    + " COMP_WORDS=(martlet produce t -z zs); COMP_CWORD=4; _martlet; echo ${COMPREPLY[@]}",
+            ], variables: [:], input: nil, output: output, errors: folder.url.appendingPathComponent("errors"))
+        #expect(shell.wait() == 0)
+        let text = try String(contentsOf: output, encoding: .utf8)
         #expect(text == "create\nzstd\n")
     }
 }
