@@ -196,7 +196,9 @@ final class FetchOperation {
                 $0.partitionIndex = state.partition
                 $0.errorCode = code
                 $0.highWatermark = -1
-                $0.abortedTransactions = nil
+                // What is not known at all has an empty list, other errors have none, as in Kafka's answers.
+                let isUnknown = code == .unknownTopicOrPartition || code == .unknownTopicId
+                $0.abortedTransactions = isUnknown ? [] : nil
                 $0.records = .bytes(.empty)
                 if let image, code == .notLeaderOrFollower || code == .fencedLeaderEpoch {
                     $0.currentLeader.leaderId = image.leader.rawValue
