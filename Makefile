@@ -37,6 +37,10 @@ test: ## Run all tests but the long ones
 check: ## Run the tests in full counts
 	@MARTLET_FULL=1 Tools/scripts/test
 
+.PHONY: mutants
+mutants: ## Take each rule of Tests/Mutations away and expect a failing seed
+	@Tools/scripts/mutants
+
 .PHONY: bench
 bench: ## Measure the broker beside a floor program in C
 	@Tools/scripts/bench

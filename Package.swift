@@ -49,6 +49,8 @@ let package = Package(
         room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
         room("Controller", ["ClusterImage", "WireProtocol", "Configuration", "Basics"]),
         room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
+        room("Channel", ["WireProtocol", "Environment", "Bytes", "Basics"]),
+        room("Client", ["Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
         room(
             "Broker",
             [
@@ -56,7 +58,11 @@ let package = Package(
                 "Environment", "Bytes", "Basics",
             ]),
         .executableTarget(
-            name: "martlet", dependencies: ["Broker", "Reactor", "Configuration", "Environment", "Bytes", "Basics"],
+            name: "martlet",
+            dependencies: [
+                "Broker", "Client", "Channel", "Log", "Records", "Reactor", "WireProtocol", "Configuration", "Environment",
+                "Bytes", "Basics",
+            ],
             swiftSettings: settings),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
@@ -74,6 +80,7 @@ let package = Package(
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tools/Simulate", swiftSettings: settings),
         tests("TidyTests", []),
+        tests("LogTests", ["Log", "Records", "Reactor", "Environment", "Bytes", "Basics"]),
         tests("SimulationTests", ["Simulation", "simulate"]),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
@@ -82,6 +89,9 @@ let package = Package(
         tests("RecordsTests", ["Records", "Bytes", "Basics"]),
         tests("ReactorTests", ["Reactor", "Environment", "Bytes", "Basics", "CLinux"]),
         tests("ConfigurationTests", ["Configuration"]),
+        tests(
+            "ClientTests", ["Client", "Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
+        tests("CommandTests", ["martlet"]),
         tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
         tests(
             "BrokerTests",

@@ -68,4 +68,7 @@ enum ApiTable {
         let number = Int(key.rawValue)
         return number < byNumber.count ? byNumber[number] : nil
     }
+
+    /// The APIs that a listener of this kind serves.
+    static func served(on kind: ListenerKinds) -> [Api] { all.filter { $0.key.listeners.contains(kind) } }
 }

@@ -91,7 +91,12 @@ extension Broker {
         driver.append(driver.controller.register(description, epoch: epoch)) { _ in }
         driver.append(driver.controller.unfence(identity.nodeId)) { failure in
             if let failure { return completion(.metadata(failure)) }
-            self.withState { $0.brokerEpoch = epoch.rawValue }
+            let held = self.withState { state in
+                state.brokerEpoch = epoch.rawValue
+                defer { state.held = [] }
+                return state.held
+            }
+            for connection in held { connection.transport.confinement.post { self.admit(connection) } }
             self.serve()
             completion(nil)
         }
@@ -99,34 +104,59 @@ extension Broker {
 
     // MARK: Listening
 
+    /// Opens all listeners; answers the endpoints of those for clients, as they are advertised.
     private func listen() throws(StartFailure) -> [RegisterBrokerRecord.BrokerEndpoint] {
+        for listener in node.listeners where node.controllerListenerNames.contains(listener.name) {
+            _ = try open(listener)
+        }
         var endpoints: [RegisterBrokerRecord.BrokerEndpoint] = []
         for listener in node.brokerListeners {
-            let opened: any ListeningSocket
-            do throws(NetworkError) {
-                opened = try environment.network.listen(
-                    SocketAddress(host: listener.host, port: listener.port)
-                ) { transport in self.accept(transport, listener: listener.name) }
-            } catch {
-                throw .network("\(listener.name)://\(listener.host):\(listener.port)", error)
-            }
-            withState { $0.listeners.append(opened) }
+            let port = try open(listener)
             let advertised = node.brokerEndpoints.first { $0.name == listener.name } ?? listener
             endpoints.append(
                 RegisterBrokerRecord.BrokerEndpoint {
                     $0.name = listener.name
                     $0.host = advertised.host.isEmpty || advertised.host == "0.0.0.0" ? "localhost" : advertised.host
-                    $0.port = advertised.port == 0 ? opened.address.port : advertised.port
+                    $0.port = advertised.port == 0 ? port : advertised.port
                     $0.securityProtocol = listener.protocolId
                 })
         }
         return endpoints
     }
 
+    /// Listens; answers the port.
+    private func open(_ listener: Listener) throws(StartFailure) -> UInt16 {
+        let opened: any ListeningSocket
+        do throws(NetworkError) {
+            opened = try environment.network.listen(
+                SocketAddress(host: listener.host, port: listener.port)
+            ) { transport in self.accept(transport, listener: listener.name) }
+        } catch {
+            throw .network("\(listener.name)://\(listener.host):\(listener.port)", error)
+        }
+        withState { $0.listeners.append(opened) }
+        return opened.address.port
+    }
+
+    func kind(of listener: String) -> ListenerKinds {
+        node.controllerListenerNames.contains(listener) ? .controller : .broker
+    }
+
+    /// Takes a new connection; one that comes before the node serves waits unread until it does.
     private func accept(_ transport: any Transport, listener: String) {
+        let held = HeldConnection(transport: Confined(transport, to: transport.loop), listener: listener)
+        let mustWait = withState { state in
+            if state.brokerEpoch < 0 { state.held.append(held) }
+            return state.brokerEpoch < 0
+        }
+        if !mustWait { admit(held) }
+    }
+
+    private func admit(_ held: HeldConnection) {
+        let transport = held.transport.value
         let shard = withState { $0.shards.first { $0.confinement === transport.loop } }
-        guard let shard, brokerEpoch >= 0 else { return transport.close() }
-        shard.value.accept(transport, listener: listener)
+        guard let shard else { return transport.close() }
+        shard.value.accept(transport, listener: held.listener)
     }
 
     /// The addresses that are listened on, with their real ports.
@@ -211,4 +241,10 @@ extension Broker {
             }
         }
     }
+}
+
+/// A connection that came before the node served.
+struct HeldConnection: Sendable {
+    let transport: Confined<any Transport>
+    let listener: String
 }

@@ -45,6 +45,7 @@ package final class Broker: Sendable {
         var driver: Confined<MetadataDriver>?
         var listeners: [any ListeningSocket] = []
         var connections = 0
+        var held: [HeldConnection] = []
         var brokerEpoch: Int64 = -1
         /// The view that all loops have taken or will take.
         var view: ClusterView

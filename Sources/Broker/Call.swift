@@ -20,13 +20,16 @@ struct RequestContext {
 final class Origin: Sendable {
     /// The name of the listener that the connection came in by.
     let listener: String
+    /// Whether the listener is for clients or for controllers.
+    let kind: ListenerKinds
     let remoteAddress: SocketAddress
     let localAddress: SocketAddress
     /// Nobody is anybody until authentication is built.
     let principal = "User:ANONYMOUS"
 
-    init(listener: String, remoteAddress: SocketAddress, localAddress: SocketAddress) {
+    init(listener: String, kind: ListenerKinds, remoteAddress: SocketAddress, localAddress: SocketAddress) {
         self.listener = listener
+        self.kind = kind
         self.remoteAddress = remoteAddress
         self.localAddress = localAddress
     }

@@ -36,7 +36,8 @@ final class Connection: TransportHandler {
         self.transport = transport
         self.shard = shard
         origin = Origin(
-            listener: listener, remoteAddress: transport.remoteAddress, localAddress: transport.localAddress)
+            listener: listener, kind: shard.broker.kind(of: listener), remoteAddress: transport.remoteAddress,
+            localAddress: transport.localAddress)
         lastActive = shard.loop.now
         assembler = FrameAssembler(lengthMax: shard.limits.requestBytesMax, buffers: shard.loop.buffers)
     }
@@ -77,7 +78,7 @@ final class Connection: TransportHandler {
         } catch {
             return close("a request header that does not parse: \(error)")
         }
-        guard let key = header.apiKey, let api = ApiTable[key] else {
+        guard let key = header.apiKey, let api = ApiTable[key], key.listeners.contains(origin.kind) else {
             return close("unknown api key \(header.requestApiKey)")
         }
         let context = RequestContext(

@@ -67,7 +67,23 @@ struct MetadataLoader {
         let isNew = log.endOffset == .zero
         return LoadedMetadata(
             store: store, log: log, controller: Controller(image: image, node: node, seed: seed), quorum: quorum,
-            bootstrap: isNew ? bootstrap : [], voters: isNew ? formattedVoters : nil)
+            bootstrap: isNew ? bootstrap : [],
+            voters: isNew ? formattedVoters : movedVoters(voters ?? formattedVoters))
+    }
+
+    /// The voters with the controller listener that the configuration names now; nil if the log has it already.
+    private func movedVoters(_ known: VotersRecord?) -> VotersRecord? {
+        guard var voters = known, let listener = node.controllerEndpoint, listener.port != 0,
+            let index = voters.voters.firstIndex(where: { $0.voterId == node.nodeId })
+        else { return nil }
+        let endpoint = VotersRecord.Endpoint {
+            $0.name = listener.name
+            $0.host = listener.host.isEmpty || listener.host == "0.0.0.0" ? "localhost" : listener.host
+            $0.port = listener.port
+        }
+        guard voters.voters[index].endpoints != [endpoint] else { return nil }
+        voters.voters[index].endpoints = [endpoint]
+        return voters
     }
 
     private mutating func formatted(_ batches: [RecordBatch]) throws(StorageError) -> [VersionedRecord] {

@@ -40,7 +40,7 @@ struct OpenedFolders {
         }
     }
 
-    private static func open(
+    static func open(
         _ environment: Environment, _ node: NodeConfiguration
     ) throws(StartFailure) -> [LogFolder] {
         var paths = node.logDirectories
@@ -60,7 +60,7 @@ struct OpenedFolders {
         node["metadata.log.dir"].flatMap { path in folders.firstIndex { $0.path == path } } ?? 0
     }
 
-    private static func identities(_ folders: [LogFolder]) throws(StartFailure) -> [MetaProperties?] {
+    static func identities(_ folders: [LogFolder]) throws(StartFailure) -> [MetaProperties?] {
         var found: [MetaProperties?] = []
         for folder in folders {
             do {
@@ -72,7 +72,7 @@ struct OpenedFolders {
         return found
     }
 
-    private static func requireEmpty(_ folders: [LogFolder]) throws(StartFailure) {
+    static func requireEmpty(_ folders: [LogFolder]) throws(StartFailure) {
         for folder in folders {
             do throws(StorageError) {
                 if try folder.isEmpty() { continue }
@@ -127,7 +127,7 @@ struct OpenedFolders {
         }
     }
 
-    private static func format(
+    static func format(
         _ folders: [LogFolder], environment: Environment, node: NodeConfiguration, cluster: String
     ) throws(StorageError) -> [MetaProperties] {
         var random = RandomSourceGenerator(environment.random)

@@ -8,19 +8,27 @@ import Environment
 import Reactor
 
 enum BrokerCommand {
-    static func run(_ arguments: [String]) -> Never {
-        let real: RealEnvironment
-        let node: NodeConfiguration
-        do {
-            let options = try BrokerOptions(arguments)
-            node = try options.configuration()
-            let threads = node.int("martlet.threads")
-            real = try RealEnvironment.make(
-                loopCount: threads > 0 ? threads : Process.processorCount, poolThreads: node.int("martlet.pool.threads"))
-        } catch {
-            Process.write("martlet broker: \(error)\n", toError: true)
-            Process.exit(error is UsageError ? 2 : 1)
-        }
+    static let spec = CommandSpec(
+        name: "broker", summary: "Run a node until a signal ends it.", arguments: "[server.properties]",
+        details: "Values come from the file, then KAFKA_* and MARTLET_* variables, then --set; the last one counts.",
+        options: configurationOptions,
+        examples: [
+            ("martlet broker", "a node on localhost:9092 with its data in ./data"),
+            ("martlet broker server.properties --set log.dirs=/srv/martlet", "from a file, with one value changed"),
+        ],
+        isClient: false, run: run)
+
+    /// How a node's configuration is given; `config check` and `storage format` take the same.
+    static let configurationOptions = [
+        OptionSpec("--set", "--override", value: "KEY=VALUE", "A value that counts before all others. May be repeated."),
+        OptionSpec("--accept-unbuilt", "Only warn of keys that are not built yet."),
+    ]
+
+    @Sendable static func run(_ arguments: Arguments) throws -> Int32 {
+        let node = try BrokerOptions(arguments).configuration()
+        let threads = node.int("martlet.threads")
+        let real = try RealEnvironment.make(
+            loopCount: threads > 0 ? threads : Process.processorCount, poolThreads: node.int("martlet.pool.threads"))
         let logger = Logger(clock: real.environment.clock) { Process.write($0, toError: true) }
         real.start()
         do {
@@ -45,33 +53,23 @@ enum BrokerCommand {
     }
 }
 
-/// The command line was not understood.
-struct UsageError: Error, CustomStringConvertible {
-    var description: String
-}
-
-/// What was asked for on the command line of the broker.
+/// A node's configuration as the command line asks for it.
 struct BrokerOptions {
     private var file: String?
     private var settings: [GivenValue] = []
     private var acceptsUnbuilt = false
 
-    init(_ arguments: [String]) throws(UsageError) {
-        var rest = arguments[...]
-        while let argument = rest.popFirst() {
-            switch argument {
-            case "--set", "--override":
-                guard let pair = rest.popFirst(), let equals = pair.firstIndex(of: "=") else {
-                    throw UsageError(description: "\(argument) needs key=value")
-                }
-                settings.append(
-                    GivenValue(
-                        key: String(pair[..<equals]), value: String(pair[pair.index(after: equals)...]), origin: .flag))
-            case "--accept-unbuilt": acceptsUnbuilt = true
-            case _ where argument.hasPrefix("-"): throw UsageError(description: "unknown option \(argument)")
-            case _ where file == nil: file = argument
-            default: throw UsageError(description: "one server.properties is enough, not also \(argument)")
+    init(_ arguments: Arguments, file: String? = nil) throws(UsageError) {
+        try arguments.refuseMore(than: 1)
+        self.file = file ?? arguments.positional.first
+        acceptsUnbuilt = arguments.has("--accept-unbuilt")
+        for pair in arguments.all("--set") {
+            guard let equals = pair.firstIndex(of: "=") else {
+                throw UsageError(description: "--set \(pair): KEY=VALUE is wanted")
             }
+            settings.append(
+                GivenValue(
+                    key: String(pair[..<equals]), value: String(pair[pair.index(after: equals)...]), origin: .flag))
         }
     }
 

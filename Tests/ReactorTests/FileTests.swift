@@ -116,7 +116,10 @@ private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncati
             let value = try window.load(UInt32.self, at: 8_191)
             #expect(value == ByteSlice(pattern(10_000)).load(UInt32.self, at: 8_191))
             #expect(try file.window(count: 0).count == 0)
-            #expect(throws: FileError.self) { try file.window(count: 10_001) }
+            let growing = try file.window(count: 100_000)
+            #expect(throws: FileError.self) { try growing.load(Int64.self, at: 50_000) }
+            try file.write([ByteSlice(pattern(60_000))], at: 0)
+            #expect(try growing.load(UInt32.self, at: 50_000) == ByteSlice(pattern(60_000)).load(UInt32.self, at: 50_000))
         }
     }
 

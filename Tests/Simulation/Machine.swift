@@ -24,7 +24,8 @@ final class Machine {
         disk = VirtualDisk(world)
     }
 
-    var isRunning: Bool { life.isAlive && broker != nil }
+    /// The broker has registered and answers.
+    var isServing: Bool { life.isAlive && (broker?.brokerEpoch ?? -1) >= 0 }
 
     /// Starts a process on the disk as it is.
     func start() {
@@ -56,6 +57,20 @@ final class Machine {
     private func fail(_ reason: String) {
         failure = reason
         world.note("broker did not start: \(reason)")
+    }
+
+    /// Stops the process in order; what is under way is answered first.
+    func stop() {
+        guard let broker else { return }
+        world.note("STOP")
+        broker.stop { failure in
+            if let failure { self.fail("\(failure)") }
+            self.life.isAlive = false
+        }
+        guard world.run(seconds: 30, until: { !self.life.isAlive }) else { return fail("does not stop") }
+        self.broker = nil
+        internet.died(life)
+        disk.releaseLocks()
     }
 
     /// Ends the process at once. A power cut takes what was not synced, too.

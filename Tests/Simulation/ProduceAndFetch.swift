@@ -16,6 +16,8 @@ final class SimulatedProducer {
     private let total: Int
     private var next = 0
     private(set) var isDone = false
+    /// The broker said that the topic is there.
+    private(set) var hasTopic = false
 
     init(_ world: World, _ internet: VirtualInternet, _ oracle: Oracle, total: Int) {
         self.world = world
@@ -51,7 +53,11 @@ final class SimulatedProducer {
                     }
                 ]
             }
-            self.peer.call(creation, version: 7) { _ in self.send() }
+            self.peer.call(creation, version: 7) { response in
+                let code = response?.topics.first?.errorCode
+                self.hasTopic = self.hasTopic || code == ErrorCode.none || code == .topicAlreadyExists
+                self.send()
+            }
         }
     }
 
@@ -203,7 +209,7 @@ package enum ProduceAndFetch {
             _ = world.run(seconds: 0, until: { false })
             let moment = world.now + 200_000_000 + world.delay(upTo: 1_000_000)
             _ = world.run(seconds: 2, until: { world.now >= moment })
-            fault(world, machine, oracle, consumer)
+            fault(world, machine, oracle, producer, consumer)
             if machine.failure != nil { break }
         }
         internet.breakChance = 0
@@ -214,16 +220,20 @@ package enum ProduceAndFetch {
     }
 
     private static func fault(
-        _ world: World, _ machine: Machine, _ oracle: Oracle, _ consumer: SimulatedConsumer
+        _ world: World, _ machine: Machine, _ oracle: Oracle, _ producer: SimulatedProducer,
+        _ consumer: SimulatedConsumer
     ) {
+        let hadTopic = producer.hasTopic
         let before = machine.broker?.replicaStatus.first { $0.id.topic == "t" }
-        let power = world.chance(50)
-        machine.kill(power: power)
+        let power = world.chance(40)
+        if !power, world.chance(40), machine.isServing { machine.stop() } else { machine.kill(power: power) }
+        if let failure = machine.failure { return oracle.violate("did not stop: \(failure)") }
         _ = world.run(seconds: 1, until: { world.chance(1) })
         machine.start()
         if let failure = machine.failure { return oracle.violate("did not start: \(failure)") }
-        guard power else { return }
         let after = machine.broker?.replicaStatus.first { $0.id.topic == "t" }
+        if hadTopic, after == nil { oracle.violate("the topic was created and is gone") }
+        guard power else { return }
         oracle.lostPower(
             durableBelow: before?.recoveryPoint.rawValue ?? 0, end: after?.endOffset.rawValue ?? 0)
         consumer.rewind()

@@ -50,7 +50,10 @@ final class Inode {
         let count = pending.isEmpty ? 0 : world.number(in: 0...pending.count)
         for (index, change) in pending.prefix(count).enumerated() {
             if index == count - 1, case .write(let position, let bytes) = change, world.chance(50) {
-                apply(.write(position: position, bytes: Array(bytes.prefix(world.number(in: 0...bytes.count)))), to: &kept)
+                // Torn: a part was written; the rest is missing, or zeros where only the size became durable.
+                let part = Array(bytes.prefix(world.number(in: 0...bytes.count)))
+                let zeros = world.chance(50) ? [UInt8](repeating: 0, count: bytes.count - part.count) : []
+                apply(.write(position: position, bytes: part + zeros), to: &kept)
             } else {
                 apply(change, to: &kept)
             }

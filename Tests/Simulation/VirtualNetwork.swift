@@ -111,6 +111,7 @@ final class VirtualTransport: Transport {
     }
 
     func start(_ handler: any TransportHandler) {
+        if isClosed { return virtualLoop.proceed { handler.closed(.endOfStream) } }
         self.handler = handler
         deliverWaiting()
     }

@@ -22,12 +22,16 @@ import Testing
         "Reactor": ["Environment", "CLinux"],
         "Client": ["Channel", "Records"],
         "Broker": ["Controller", "Raft", "Replication", "Reactor"],
+        "MartletClient": ["Client", "Reactor"],
         "martlet": ["Broker", "Client", "Reactor"],
     ]
 
     /// Modules of the toolchain, and the rooms that may import them.
     private static let toolchain: [String: Set<String>] = [
-        "Synchronization": ["Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel"],
+        "Synchronization": [
+            "Basics", "Bytes", "Log", "Replication", "Reactor", "Broker", "Client", "Records", "Channel", "martlet",
+            "MartletClient",
+        ],
         "Glibc": ["Reactor"],
     ]
 

@@ -15,7 +15,7 @@ enum ApiVersionsHandler {
         if call.version >= 5, isMeantForAnother(request, call) {
             return call.answer(ApiVersionsResponse { $0.errorCode = .rebootstrapRequired })
         }
-        call.answer(response(call.shard.view.image))
+        call.answer(response(call.shard.view.image, call.context.origin.kind))
     }
 
     /// The answer to a version that is not known: in the form of version 0, with the versions of this API alone.
@@ -35,9 +35,9 @@ enum ApiVersionsHandler {
         }
     }
 
-    private static func response(_ image: ClusterImage) -> ApiVersionsResponse {
+    private static func response(_ image: ClusterImage, _ kind: ListenerKinds) -> ApiVersionsResponse {
         ApiVersionsResponse {
-            $0.apiKeys = ApiTable.all.map(entry)
+            $0.apiKeys = ApiTable.served(on: kind).map(entry)
             for feature in SupportedFeatures.all where SupportedFeatures.announced.contains(feature.name) {
                 $0.supportedFeatures.append(
                     ApiVersionsResponse.SupportedFeatureKey {

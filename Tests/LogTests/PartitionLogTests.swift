@@ -1,0 +1,131 @@
+import Basics
+import Environment
+import Foundation
+import Log
+import Reactor
+import Records
+import Testing
+
+@Suite struct PartitionLogTests {
+    @Test func `what was appended is read, across segments, restarts and any limits`() throws {
+        var random = SeededRandom(seed: 5)
+        for round in 0..<30 {
+            let folder = Folder()
+            var configuration = LogConfiguration()
+            configuration.segmentBytes = Int.random(in: 200...2000, using: &random)
+            configuration.indexIntervalBytes = Int.random(in: 0...500, using: &random)
+            var log = try openLog(folder.path, configuration).log
+            var model: [String] = []
+            for _ in 0..<40 {
+                let batches = try (0..<Int.random(in: 1...3, using: &random)).map { _ in
+                    let values = (0..<Int.random(in: 1...4, using: &random)).map { "r\(round)-\(model.count + $0)" }
+                    model += values
+                    return try makeBatch(values, timestamp: Int64(model.count))
+                }
+                _ = try log.append(batches)
+                guard Int.random(in: 0..<8, using: &random) == 0 else { continue }
+                let isClean = Bool.random(using: &random)
+                if isClean { try log.close() }
+                log = try openLog(folder.path, configuration, isClean: isClean).log
+                #expect(log.endOffset == Offset(Int64(model.count)))
+            }
+            #expect(try readAll(log, countMax: Int.random(in: 1...900, using: &random)) == model)
+            let middle = Int.random(in: 0..<model.count, using: &random)
+            #expect(try readAll(log, from: Offset(Int64(middle))) == Array(model[middle...]))
+            let time = try #require(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 10), limit: log.endOffset))
+            #expect(time.timestamp >= Timestamp(milliseconds: 10))
+        }
+    }
+
+    @Test func `a torn end is cut, whatever byte it tears at`() throws {
+        let folder = Folder()
+        let log = try openLog(folder.path).log
+        _ = try log.append([try makeBatch(["a", "b"])])
+        let whole = try log.view.active.file.size()
+        _ = try log.append([try makeBatch(["c"])])
+        let size = try log.view.active.file.size()
+        let path = log.view.active.file.path
+        let content = try Data(contentsOf: URL(fileURLWithPath: path))
+        for cut in whole..<size {
+            try content.prefix(cut).write(to: URL(fileURLWithPath: path))
+            let opened = try openLog(folder.path, isClean: false)
+            #expect(opened.log.endOffset == Offset(2))
+            #expect(opened.recovery.truncatedBytes == cut - whole)
+            #expect(try readAll(opened.log) == ["a", "b"])
+        }
+        var damaged = content
+        damaged[size - 3] ^= 0x10
+        try damaged.write(to: URL(fileURLWithPath: path))
+        let opened = try openLog(folder.path, isClean: false)
+        #expect(opened.recovery.fault == .badChecksum)
+        #expect(opened.log.endOffset == Offset(2))
+    }
+
+    @Test func `a bad batch below the recovery point is corruption and never the end`() throws {
+        let folder = Folder()
+        let log = try openLog(folder.path).log
+        _ = try log.append([try makeBatch(["a"])])
+        _ = try log.append([try makeBatch(["b"])])
+        let path = log.view.active.file.path
+        var content = try Data(contentsOf: URL(fileURLWithPath: path))
+        content[65] ^= 1
+        try content.write(to: URL(fileURLWithPath: path))
+        #expect(throws: StorageError.self) {
+            try openLog(folder.path, isClean: false, recoveryPoint: Offset(2))
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path)).count == content.count)
+    }
+
+    @Test func `a duplicate is recognised, also after a restart, and a gap refused`() throws {
+        let folder = Folder()
+        var log = try openLog(folder.path).log
+        let first = try makeBatch(["a", "b"], producer: (7, 0, 0))
+        let second = try makeBatch(["c"], producer: (7, 0, 2))
+        let gap = try makeBatch(["x"], producer: (7, 0, 9))
+        _ = try log.append([first, second])
+        for isClean in [true, false] {
+            if isClean { try log.close() }
+            log = try openLog(folder.path, isClean: isClean).log
+            let again = try makeBatch(["c"], producer: (7, 0, 2))
+            let outcomes = try log.append([again, gap, try makeBatch(["y"], producer: (7, -1, 0))])
+            #expect(outcomes[0].baseOffset == Offset(2))
+            guard case .duplicate = outcomes[0].verdict else {
+                Issue.record("\(outcomes[0])")
+                continue
+            }
+            #expect(outcomes[1].verdict == .outOfOrder)
+            #expect(outcomes[2].verdict == .fencedEpoch)
+            #expect(log.endOffset == Offset(3))
+        }
+    }
+
+    @Test func `a failed write is cut back, and its producers are as before`() throws {
+        let folder = Folder()
+        let log = try openLog(folder.path).log
+        _ = try log.append([try makeBatch(["a"], producer: (1, 0, 0))])
+        var plan = log.plan([try makeBatch(["b"], producer: (1, 0, 1))], epoch: LeaderEpoch(0))
+        try log.write(&plan)
+        try log.abandon(plan)
+        #expect(try log.view.active.file.size() == log.view.activeSize)
+        let outcomes = try log.append([try makeBatch(["b"], producer: (1, 0, 1))])
+        #expect(outcomes.map(\.verdict) == [.append])
+        #expect(outcomes.map(\.baseOffset) == [Offset(1)])
+        #expect(try readAll(log) == ["a", "b"])
+    }
+
+    @Test func `the greatest timestamp and the first record at a time are found`() throws {
+        let folder = Folder()
+        var configuration = LogConfiguration()
+        configuration.segmentBytes = 300
+        configuration.indexIntervalBytes = 0
+        let log = try openLog(folder.path, configuration).log
+        for time in [10, 50, 30, 90, 20, 90, 60] {
+            _ = try log.append([try makeBatch(["t\(time)"], timestamp: Int64(time))])
+        }
+        let end = log.endOffset
+        #expect(try log.maxTimestamp(limit: end)?.offset == Offset(3))
+        #expect(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 40), limit: end)?.offset == Offset(1))
+        #expect(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 60), limit: end)?.offset == Offset(3))
+        #expect(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 91), limit: end) == nil)
+    }
+}
