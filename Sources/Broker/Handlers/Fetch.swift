@@ -155,16 +155,18 @@ final class FetchOperation {
         let limit = request.isolationLevel == 1 ? lastStable : highWatermark
         var found = Found(data: FetchResponse.PartitionData { $0.partitionIndex = state.partition }, replica: replica)
         found.data.records = .bytes(.empty)
+        found.data.highWatermark = highWatermark.rawValue
+        found.data.lastStableOffset = lastStable.rawValue
         if let diverging = divergence(state, replica) {
             found.data.divergingEpoch = diverging
+            found.data.logStartOffset = replica.log.startOffset.rawValue
+            found.data.abortedTransactions = nil
             return found
         }
         do {
             let read = try replica.log.read(
                 from: Offset(state.fetchOffset), limit: limit, countMax: min(Int(max(0, state.bytesMax)), budget),
                 wholeFirst: isFirst)
-            found.data.highWatermark = highWatermark.rawValue
-            found.data.lastStableOffset = lastStable.rawValue
             found.data.logStartOffset = read.startOffset.rawValue
             found.data.abortedTransactions = request.isolationLevel == 1 ? [] : nil
             found.count = read.count
@@ -196,7 +198,9 @@ final class FetchOperation {
                 $0.partitionIndex = state.partition
                 $0.errorCode = code
                 $0.highWatermark = -1
-                $0.abortedTransactions = nil
+                // What is not known at all has an empty list, other errors have none, as in Kafka's answers.
+                let isUnknown = code == .unknownTopicOrPartition || code == .unknownTopicId
+                $0.abortedTransactions = isUnknown ? [] : nil
                 $0.records = .bytes(.empty)
                 if let image, code == .notLeaderOrFollower || code == .fencedLeaderEpoch {
                     $0.currentLeader.leaderId = image.leader.rawValue

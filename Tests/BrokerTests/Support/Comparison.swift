@@ -81,3 +81,20 @@ struct Comparison {
 
     private static let keys: Set<String> = ["name", "topic", "apiKey", "partitionIndex", "index", "resourceName"]
 }
+
+extension FieldDump {
+    /// All error codes in a message.
+    var errors: Set<Int64> {
+        var found: Set<Int64> = []
+        for entry in entries {
+            switch entry.value {
+            case .integer(let code) where entry.name == "errorCode": found.insert(code)
+            case .object(let inner): found.formUnion(inner.errors)
+            case .array(let elements):
+                for case .object(let inner) in elements { found.formUnion(inner.errors) }
+            default: break
+            }
+        }
+        return found
+    }
+}

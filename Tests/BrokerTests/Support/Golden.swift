@@ -64,6 +64,20 @@ enum Golden {
         var version: Int16
         var correlationId: Int32
         var frame: Data
+
+        /// A frame that was recorded without its conversation.
+        init(_ recorded: Frame) throws {
+            session = 0
+            peer = recorded.peer
+            exchange = 0
+            direction = recorded.isRequest ? "req" : "res"
+            apiKey = recorded.key
+            name = recorded.file
+            version = recorded.version
+            frame = try Data(contentsOf: folder.appendingPathComponent("wire/\(recorded.file)"))
+            let at = recorded.isRequest ? 4 : 0
+            correlationId = ByteSlice([UInt8](frame)).load(Int32.self, at: at)
+        }
     }
 
     static func turns() throws -> [Turn] {

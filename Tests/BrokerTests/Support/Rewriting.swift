@@ -15,12 +15,12 @@ struct Rewriting {
     static let recordsBefore = 150
 
     /// The recorded frame as it is sent here.
-    func request(_ turn: Golden.Turn) throws -> [UInt8] {
+    func request(_ turn: Golden.Turn, errors: Set<Int64>) throws -> [UInt8] {
         guard let key = ApiKey(rawValue: turn.apiKey) else { throw TestFailure("no such api") }
         var frame = [UInt8](turn.frame)
         for id in ids { Rewriting.replace(Rewriting.bytes(id.there), Rewriting.bytes(id.here), in: &frame) }
         switch key {
-        case .fetch: return try edit(frame, FetchRequest.self, turn.version) { adapt(&$0) }
+        case .fetch: return try edit(frame, FetchRequest.self, turn.version) { adapt(&$0, errors) }
         case .listOffsets:
             return try edit(frame, ListOffsetsRequest.self, turn.version) { request in
                 for t in request.topics.indices {
@@ -29,7 +29,7 @@ struct Rewriting {
                     }
                 }
             }
-        case .offsetForLeaderEpoch:
+        case .offsetForLeaderEpoch where errors.isDisjoint(with: Rewriting.epochErrors):
             return try edit(frame, OffsetForLeaderEpochRequest.self, turn.version) { request in
                 for t in request.topics.indices {
                     for p in request.topics[t].partitions.indices {
@@ -40,7 +40,7 @@ struct Rewriting {
         case .createTopics:
             // One node holds one replica.
             return try edit(frame, CreateTopicsRequest.self, turn.version) { request in
-                for t in request.topics.indices where request.topics[t].replicationFactor > 1 {
+                for t in request.topics.indices where (2...4).contains(request.topics[t].replicationFactor) {
                     request.topics[t].replicationFactor = 1
                 }
             }
@@ -50,13 +50,21 @@ struct Rewriting {
         }
     }
 
-    private func adapt(_ request: inout FetchRequest) {
+    /// FENCED_LEADER_EPOCH and UNKNOWN_LEADER_EPOCH.
+    private static let epochErrors: Set<Int64> = [74, 75]
+    private static let outOfRange: Int64 = 1
+
+    /// Offsets and epochs of the other cluster are made to fit, unless it answered that they do not.
+    private func adapt(_ request: inout FetchRequest, _ errors: Set<Int64>) {
         request.maxWaitMs = min(request.maxWaitMs, 50)
         request.sessionId = fetchSessions[request.sessionId] ?? request.sessionId
         for t in request.topics.indices {
             for p in request.topics[t].partitions.indices {
-                request.topics[t].partitions[p].currentLeaderEpoch = -1
+                if errors.isDisjoint(with: Rewriting.epochErrors) {
+                    request.topics[t].partitions[p].currentLeaderEpoch = -1
+                }
                 request.topics[t].partitions[p].lastFetchedEpoch = -1
+                guard !errors.contains(Rewriting.outOfRange) else { continue }
                 let offset = request.topics[t].partitions[p].fetchOffset
                 request.topics[t].partitions[p].fetchOffset = min(offset, Int64(Rewriting.recordsBefore))
             }
