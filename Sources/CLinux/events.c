@@ -105,7 +105,14 @@ int martlet_signal_route(int number, int descriptor) {
     action.sa_handler = descriptor >= 0 ? on_signal : SIG_DFL;
     action.sa_flags = SA_RESTART;
     sigfillset(&action.sa_mask);
-    return outcome(sigaction(number, &action, NULL));
+    int result = outcome(sigaction(number, &action, NULL));
+    /* A parent may have started us with the signal blocked (a thread of a pool that calls fork); then it would stay
+       pending for ever. The calling thread takes it. */
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    if (result == 0 && descriptor >= 0) result = -pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+    return result;
 }
 
 int martlet_signal_next(int descriptor) {
