@@ -43,7 +43,7 @@ final class Call {
     let shard: Shard
     /// Bytes of the request's frame, counted against the limits until it is answered.
     let frameCount: Int
-    private weak var connection: Connection?
+    private let connection: Connection
     private let slot: UInt64
     private var isAnswered = false
 
@@ -64,20 +64,20 @@ final class Call {
     /// The same in another version than the request's, for ApiVersions alone.
     func answer(_ response: some ResponseMessage, version: Int16) {
         guard settle() else { return }
-        connection?.complete(
+        connection.complete(
             slot, with: response.frame(version: version, correlationId: context.correlationId), of: self)
     }
 
     /// Ends a request that gets no answer (acks=0).
     func answerNothing() {
         guard settle() else { return }
-        connection?.complete(slot, with: [], of: self)
+        connection.complete(slot, with: [], of: self)
     }
 
     /// Closes the connection: Kafka's answer to what cannot be answered.
     func fail(_ reason: String) {
         guard settle() else { return }
-        connection?.close(reason)
+        connection.close(reason)
     }
 
     /// The request is under way no more; false if it was answered before.
@@ -89,5 +89,5 @@ final class Call {
     }
 
     /// Whether the peer is still there to be answered.
-    var isWanted: Bool { !isAnswered && connection != nil }
+    var isWanted: Bool { !isAnswered && !connection.isClosed }
 }

@@ -24,11 +24,14 @@ final class TopicView: Sendable {
 }
 
 /// The cluster as of one committed offset.
-struct ClusterView: Sendable {
-    var image: ClusterImage
-    var byId: [Uuid: TopicView] = [:]
+final class ClusterView: Sendable {
+    let image: ClusterImage
+    let byId: [Uuid: TopicView]
 
-    init(image: ClusterImage) { self.image = image }
+    init(image: ClusterImage, byId: [Uuid: TopicView] = [:]) {
+        self.image = image
+        self.byId = byId
+    }
 
     func topic(_ name: String) -> TopicView? { image.topicIds[name].flatMap { byId[$0] } }
     func topic(_ id: Uuid) -> TopicView? { byId[id] }

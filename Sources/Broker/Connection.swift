@@ -25,7 +25,7 @@ final class Connection: TransportHandler {
     private var backlog: [ByteSlice] = []
     private var bytesUnderWay = 0
     private var isReading = true
-    private var isClosed = false
+    private(set) var isClosed = false
     private var isFlushing = false
     private var isEnding = false
     private(set) var lastActive: Instant
@@ -128,9 +128,8 @@ final class Connection: TransportHandler {
             pieces += answer
             count += 1
         }
-        answers.removeFirst(count)
+        if count == answers.count { answers = [] } else { answers.removeFirst(count) }
         firstSlot += UInt64(count)
-        if answers.isEmpty { answers = [] }
         if !pieces.isEmpty { transport.send(pieces) }
         resume()
     }
@@ -141,8 +140,8 @@ final class Connection: TransportHandler {
             begin(backlog[taken])
             taken += 1
         }
-        backlog.removeFirst(min(taken, backlog.count))
-        if backlog.isEmpty { backlog = [] }
+        if taken > 0 { backlog.removeFirst(min(taken, backlog.count)) }
+        if backlog.isEmpty, backlog.capacity > 0 { backlog = [] }
         adjustReading()
         if isEnding, answers.isEmpty, backlog.isEmpty, !isClosed { transport.closeAfterSending() }
     }

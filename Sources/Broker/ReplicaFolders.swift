@@ -45,17 +45,16 @@ final class ReplicaFolders: Sendable {
 
     /// The view of `image`, with topics of `before` that were not touched taken over. Opens, makes and retires logs.
     func apply(_ image: ClusterImage, touched: MetadataDriver.Touched, before: ClusterView) -> ClusterView {
-        var view = ClusterView(image: image)
-        view.byId = before.byId
+        var byId = before.byId
         let ids = touched.everything ? Set(image.topics.keys).union(before.byId.keys) : touched.topics
         for id in ids.sorted() {
             guard let topic = image.topics[id] else {
-                if let gone = view.byId.removeValue(forKey: id) { retire(gone) }
+                if let gone = byId.removeValue(forKey: id) { retire(gone) }
                 continue
             }
-            view.byId[id] = follow(topic, before: before.byId[id], image: image)
+            byId[id] = follow(topic, before: before.byId[id], image: image)
         }
-        return view
+        return ClusterView(image: image, byId: byId)
     }
 
     private func follow(_ topic: TopicImage, before: TopicView?, image: ClusterImage) -> TopicView {

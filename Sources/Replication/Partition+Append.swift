@@ -145,7 +145,8 @@ extension Partition {
 
     /// Answers requests that added nothing new, such as duplicates below the high watermark.
     private func releaseCommitted(at offset: Offset) {
-        let released = state.withLock { state in
+        let released = state.withLock { state -> [Unacknowledged] in
+            guard let first = state.unacknowledged.first, first.committedAt <= offset else { return [] }
             let count = state.unacknowledged.prefix { $0.committedAt <= offset }.count
             let released = Array(state.unacknowledged.prefix(count))
             state.unacknowledged.removeFirst(count)

@@ -93,12 +93,13 @@ package final class Partition: Sendable {
     func raiseHighWatermark(to offset: Offset) {
         let (before, _) = committedEnd.max(offset.rawValue, ordering: .acquiringAndReleasing)
         guard offset.rawValue > before else { return }
-        let (released, watchers) = state.withLock { state in
+        let (released, watchers) = state.withLock { state -> ([Unacknowledged], [Watcher]) in
+            let watchers = state.watchers
+            if !watchers.isEmpty { state.watchers = [] }
+            guard let first = state.unacknowledged.first, first.committedAt <= offset else { return ([], watchers) }
             let count = state.unacknowledged.prefix { $0.committedAt <= offset }.count
             let released = Array(state.unacknowledged.prefix(count))
             state.unacknowledged.removeFirst(count)
-            let watchers = state.watchers
-            state.watchers = []
             return (released, watchers)
         }
         for waiting in released { waiting.completion(.done(waiting.result)) }

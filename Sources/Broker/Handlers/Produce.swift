@@ -67,6 +67,7 @@ final class ProduceJob {
 
     /// A partition that stands in the request twice is taken once, with what came last, as Kafka does.
     private func mergeRepeated() {
+        guard request.topicData.count > 1 || request.topicData.first?.partitionData.count ?? 0 > 1 else { return }
         var seen: Set<PartitionKey> = []
         for t in request.topicData.indices.reversed() {
             let topic = request.topicData[t]
