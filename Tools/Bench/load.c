@@ -3,6 +3,10 @@
 //
 //     load produce PORT TOPIC CONNECTIONS IN_FLIGHT RECORDS_PER_BATCH RECORD_SIZE BATCHES RATE
 //     load fetch   PORT TOPIC BYTES_MAX BYTES RATE_BYTES
+//     load e2e     PORT TOPIC COUNT RATE
+//
+// `e2e` sends single records of 100 bytes to a new topic at a fixed rate, while a parked fetch on a second connection
+// waits for them: the latency is from the intended sending to the arrival of the record.
 //
 // RATE is in batches a second over all connections, RATE_BYTES in bytes a second; 0 is as fast as it goes.
 // Prints one line of JSON: requests, bytes, seconds, and latency percentiles in microseconds.
@@ -203,6 +207,73 @@ static void receive_all(int fd, size_t size, char *kept, size_t keep) {
     }
 }
 
+// Writes a Fetch request for everything from `offset` on; answers its size.
+static size_t make_fetch(char *frame, const char *topic, uint32_t correlation, int64_t offset, size_t most) {
+    char *to = put_head(frame + 4, 1, 11, correlation);
+    to = put8(put32(put32(put32(put32(to, -1), 500), 1), most), 0);
+    to = put32(put32(put32(to, 0), -1), 1);
+    to = put_name(to, topic);
+    to = put64(put64(put32(put32(put32(to, 1), 0), -1), offset), -1);
+    to = put16(put32(put32(to, most), 0), 0);
+    put32(frame, to - frame - 4);
+    return to - frame;
+}
+
+// Takes the answer to a fetch; answers the offset behind its last record.
+static int64_t take_fetched(int fd, const char *topic, int64_t offset) {
+    static char answer[1 << 20];
+    size_t before = 22 + 2 + strlen(topic) + 8 + 34;
+    receive_all(fd, 4, answer, 4);
+    size_t size = get32(answer);
+    if (size < before || size > sizeof answer) die("answer of a wrong size");
+    receive_all(fd, size, answer, size);
+    for (char *at = answer + before; at + 61 <= answer + size; at += 12 + get32(at + 8)) {
+        uint64_t base;
+        memcpy(&base, at, 8);
+        offset = be64toh(base) + get32(at + 23) + 1;
+    }
+    return offset;
+}
+
+static int end_to_end(char **a) {
+    int port = atoi(a[0]);
+    size_t count = atol(a[2]);
+    double rate = atof(a[3]);
+    char frame[1024], question[512];
+    char *body = put_head(frame + 4, 0, 8, 0);
+    body = put_name(put32(put32(put16(put16(body, -1), 1), 30000), 1), a[1]);
+    body = put32(put32(body, 1), 0);
+    size_t batch = make_batch(body + 4, 1, 100);
+    put32(body, batch);
+    size_t whole = body + 4 + batch - frame;
+    put32(frame, whole - 4);
+    int writer = dial(port), reader = dial(port);
+    double *meant = malloc(count * sizeof *meant), start = seconds();
+    latencies = malloc((latency_max = count) * sizeof *latencies);
+    send_all(reader, question, make_fetch(question, a[1], 0, 0, 1 << 19));
+    struct pollfd polls[] = {{.fd = writer, .events = POLLIN}, {.fd = reader, .events = POLLIN}};
+    char sink[65536];
+    int64_t seen = 0;
+    for (size_t sent = 0; (size_t)seen < count;) {
+        double due = start + sent / rate, wait = due - seconds();
+        if (sent < count && wait <= 0) {
+            meant[sent++] = due;
+            send_all(writer, frame, whole);
+            continue;
+        }
+        struct timespec time = {.tv_nsec = wait < 0.5 && sent < count ? wait * 1e9 : 5e8};
+        if (ppoll(polls, 2, &time, NULL) <= 0) continue;
+        if (polls[0].revents && recv(writer, sink, sizeof sink, 0) <= 0) die("recv");
+        if (!polls[1].revents) continue;
+        int64_t next = take_fetched(reader, a[1], seen);
+        double now = seconds();
+        while (seen < next) note(now - meant[seen++]);
+        send_all(reader, question, make_fetch(question, a[1], 1, seen, 1 << 19));
+    }
+    report(count, (double)count * batch, seconds() - start);
+    return 0;
+}
+
 static int fetch(char **a) {
     int port = atoi(a[0]), fd = dial(port);
     size_t most = atol(a[2]);
@@ -217,15 +288,9 @@ static int fetch(char **a) {
             double ahead = got / rate - (seconds() - start);
             if (ahead > 0) usleep(ahead * 1e6);
         }
-        char *to = put_head(frame + 4, 1, 11, requests);
-        to = put8(put32(put32(put32(put32(to, -1), 500), 1), most), 0);
-        to = put32(put32(put32(to, 0), -1), 1);
-        to = put_name(to, a[1]);
-        to = put64(put64(put32(put32(put32(to, 1), 0), -1), offset), -1);
-        to = put16(put32(put32(to, most), 0), 0);
-        put32(frame, to - frame - 4);
+        size_t question = make_fetch(frame, a[1], requests, offset, most);
         double sent = seconds();
-        send_all(fd, frame, to - frame);
+        send_all(fd, frame, question);
         // Head of the answer up to the records: 4 + 4 + 4+2+4+4 (22) + name + 4+4 + 2+8+8+8+4+4 + 4.
         size_t before = 22 + 2 + strlen(a[1]) + 8 + 34 + 4;
         receive_all(fd, 4, head, 4);
@@ -260,7 +325,9 @@ static int fetch(char **a) {
 int main(int count, char **arguments) {
     if (count == 10 && !strcmp(arguments[1], "produce")) return produce(arguments + 2);
     if (count == 7 && !strcmp(arguments[1], "fetch")) return fetch(arguments + 2);
+    if (count == 6 && !strcmp(arguments[1], "e2e")) return end_to_end(arguments + 2);
     fprintf(stderr, "load produce PORT TOPIC CONNECTIONS IN_FLIGHT RECORDS SIZE BATCHES RATE\n");
     fprintf(stderr, "load fetch PORT TOPIC BYTES_MAX BYTES RATE_BYTES\n");
+    fprintf(stderr, "load e2e PORT TOPIC COUNT RATE\n");
     return 2;
 }
