@@ -46,6 +46,7 @@ final class Call {
     private let connection: Connection
     private let slot: UInt64
     private var isAnswered = false
+    private var onEnd: ((WaitEnd) -> Void)?
 
     init(context: RequestContext, shard: Shard, connection: Connection, slot: UInt64, frameCount: Int) {
         self.context = context
@@ -80,10 +81,37 @@ final class Call {
         connection.close(reason)
     }
 
+    // MARK: Waiting
+
+    /// Why a request that waits need not wait any longer.
+    enum WaitEnd {
+        /// The peer is gone; there is nobody to answer.
+        case abandoned
+        /// The node stops, and answers what it has.
+        case hurried
+    }
+
+    /// Says that the request waits for something other than this node; `onEnd` is called if that has become pointless.
+    func park(_ onEnd: @escaping (WaitEnd) -> Void) {
+        guard !isAnswered, self.onEnd == nil else { return }
+        self.onEnd = onEnd
+        connection.parked(self)
+    }
+
+    /// Ends the waiting. An abandoned request is under way no more.
+    func endWait(_ end: WaitEnd) {
+        guard let onEnd else { return }
+        self.onEnd = nil
+        if end == .abandoned { _ = settle() }
+        onEnd(end)
+    }
+
     /// The request is under way no more; false if it was answered before.
     private func settle() -> Bool {
         guard !isAnswered else { return false }
         isAnswered = true
+        if onEnd != nil { connection.unparked(self) }
+        onEnd = nil
         shard.ended(frameCount)
         return true
     }

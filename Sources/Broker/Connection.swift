@@ -15,6 +15,8 @@ final class Connection: TransportHandler {
     private static let unsentMax = 1 << 20
 
     let transport: any Transport
+    /// Counts the connections of its loop.
+    let number: Int
     private let shard: Shard
     private let origin: Origin
     private var assembler: FrameAssembler
@@ -24,6 +26,8 @@ final class Connection: TransportHandler {
     /// Frames that wait until less is under way.
     private var backlog: [ByteSlice] = []
     private var bytesUnderWay = 0
+    /// Requests that wait for something to happen, such as a fetch for records.
+    private var waiting: [Call] = []
     private var isReading = true
     private(set) var isClosed = false
     private var isFlushing = false
@@ -32,8 +36,9 @@ final class Connection: TransportHandler {
     /// What the client said of itself in ApiVersions.
     var software: (name: String, version: String)?
 
-    init(_ transport: any Transport, shard: Shard, listener: String) {
+    init(_ transport: any Transport, shard: Shard, listener: String, number: Int) {
         self.transport = transport
+        self.number = number
         self.shard = shard
         origin = Origin(
             listener: listener, kind: shard.broker.kind(of: listener), remoteAddress: transport.remoteAddress,
@@ -165,15 +170,26 @@ final class Connection: TransportHandler {
         if !isReading { resume() }
     }
 
-    // MARK: Ending
+    // MARK: Waiting requests
 
-    var isIdle: Bool { answers.isEmpty && backlog.isEmpty && transport.unsentCount == 0 }
+    func parked(_ call: Call) { waiting.append(call) }
+
+    func unparked(_ call: Call) { waiting.removeAll { $0 === call } }
+
+    private func endWaits(_ end: Call.WaitEnd) {
+        let calls = waiting
+        waiting = []
+        for call in calls { call.endWait(end) }
+    }
+
+    // MARK: Ending
 
     /// Answers what is under way and closes.
     func end() {
         guard !isEnding, !isClosed else { return }
         isEnding = true
         adjustReading()
+        endWaits(.hurried)
         if answers.isEmpty, backlog.isEmpty { transport.closeAfterSending() }
     }
 
@@ -193,5 +209,6 @@ final class Connection: TransportHandler {
         shard.removed(self)
         answers = []
         backlog = []
+        endWaits(.abandoned)
     }
 }

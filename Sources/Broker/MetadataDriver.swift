@@ -92,7 +92,6 @@ final class MetadataDriver {
             do {
                 try write(records, isControl: isControl)
             } catch {
-                failure = error
                 return completion(.storage(error))
             }
         }
@@ -111,7 +110,7 @@ final class MetadataDriver {
         do {
             try log.write(&plan)
         } catch {
-            try log.abandon(plan)
+            cutBack(plan)
             throw error
         }
         log.publish(plan)
@@ -123,6 +122,23 @@ final class MetadataDriver {
             }
             controller.replay(decoded, at: base + Int64(index))
         }
+    }
+
+    /// Takes back a failed write. If even that fails, the end of the log is not known and nothing more is appended.
+    private func cutBack(_ plan: PartitionLog.AppendPlan) {
+        do {
+            try log.abandon(plan)
+        } catch {
+            fail(error)
+        }
+    }
+
+    /// Nothing can be decided any more; all that wait are told.
+    private func fail(_ error: StorageError) {
+        failure = error
+        let dropped = waiting
+        waiting = []
+        for entry in dropped { entry.completion(.storage(error)) }
     }
 
     private func touched(by records: [VersionedRecord]) -> Touched {
@@ -164,13 +180,7 @@ final class MetadataDriver {
 
     private func synced(upTo end: Offset, _ failure: StorageError?) {
         isSyncing = false
-        if let failure {
-            self.failure = failure
-            let dropped = waiting
-            waiting = []
-            for entry in dropped { entry.completion(.storage(failure)) }
-            return
-        }
+        if let failure { return fail(failure) }
         for effect in quorum.persisted(upTo: end) { carryOut(effect) }
         syncNext()
     }

@@ -18,8 +18,17 @@ final class ReplicaFolders: Sendable {
         var replicas: [TopicPartition: (partition: Partition, folder: LogFolder)] = [:]
         /// Folders of deleted partitions, to be removed.
         var retired: [String] = []
-        /// Logs that could not be opened, with the reason.
-        var failed: [TopicPartition: StorageError] = [:]
+        /// Logs that could not be opened.
+        var failed: [TopicPartition: Failed] = [:]
+        var isClosed = false
+    }
+
+    /// A log that stays closed until somebody looks at it: why, and what the checkpoints said of it.
+    private struct Failed {
+        var reason: StorageError
+        var topicId: Uuid
+        var folder: LogFolder
+        var checkpoints: LogFolder.Checkpoints
     }
 
     let folders: [LogFolder]
@@ -47,14 +56,28 @@ final class ReplicaFolders: Sendable {
     func apply(_ image: ClusterImage, touched: MetadataDriver.Touched, before: ClusterView) -> ClusterView {
         var byId = before.byId
         let ids = touched.everything ? Set(image.topics.keys).union(before.byId.keys) : touched.topics
+        // What is gone goes first: a new topic may have the name of a deleted one.
+        var hasRetired = false
+        for id in ids.sorted() where image.topics[id] == nil {
+            guard let gone = byId.removeValue(forKey: id) else { continue }
+            retire(gone)
+            hasRetired = true
+        }
+        if hasRetired { forgetCheckpoints() }
         for id in ids.sorted() {
-            guard let topic = image.topics[id] else {
-                if let gone = byId.removeValue(forKey: id) { retire(gone) }
-                continue
-            }
+            guard let topic = image.topics[id] else { continue }
             byId[id] = follow(topic, before: before.byId[id], image: image)
         }
         return ClusterView(image: image, byId: byId)
+    }
+
+    /// Checkpoints are by name; those of a deleted topic must not be taken for those of a new one.
+    private func forgetCheckpoints() {
+        do {
+            try writeCheckpoints()
+        } catch {
+            logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
+        }
     }
 
     private func follow(_ topic: TopicImage, before: TopicView?, image: ClusterImage) -> TopicView {
@@ -72,7 +95,6 @@ final class ReplicaFolders: Sendable {
                 try assume(partition, replica, configuration)
                 replicas[index] = replica
             } catch {
-                state.withLock { $0.failed[id] = error }
                 logger.error("log", "cannot open", [("partition", "\(id)"), ("reason", "\(error)")])
             }
         }
@@ -85,23 +107,34 @@ final class ReplicaFolders: Sendable {
     ) throws(StorageError) {
         replica.log.configuration = LogConfiguration(configuration)
         guard partition.leader == localId else { return replica.resign() }
+        // No more replicas can be in sync than there are.
+        let minimum = min(configuration.minimumInSync, partition.replicas.count)
         if let leader = replica.leader, leader.epoch == partition.leaderEpoch {
-            replica.setMinimumInSync(configuration.minimumInSync)
+            replica.setMinimumInSync(minimum)
             return
         }
         try replica.lead(
             as: localId, epoch: partition.leaderEpoch, partitionEpoch: partition.partitionEpoch,
-            inSync: partition.inSync, minimumInSync: configuration.minimumInSync)
+            inSync: partition.inSync, minimumInSync: minimum)
     }
 
     private func open(
         _ id: TopicPartition, topicId: Uuid, _ partition: PartitionImage, _ configuration: TopicConfiguration
     ) throws(StorageError) -> Partition {
-        if let found = state.withLock({ $0.replicas[id]?.partition }), found.topicId == topicId { return found }
+        let (found, failed) = state.withLock { ($0.replicas[id]?.partition, $0.failed[id]) }
+        if let found, found.topicId == topicId { return found }
+        if let failed, failed.topicId == topicId { throw failed.reason }
         let folder = folder(for: partition)
-        try folder.createPartition(id, topicId: topicId)
+        let isThere = try storage { () throws(FileError) in
+            try environment.fileSystem.attributes(folder.directory(of: id)) != nil
+        }
+        if isThere, try folder.topicId(of: id) != topicId { try putAway(id, folder) }
+        let isNew = try storage { () throws(FileError) in
+            try environment.fileSystem.attributes(folder.directory(of: id)) == nil
+        }
+        if isNew { try folder.createPartition(id, topicId: topicId) }
         let replica = try load(
-            id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration), isClean: true,
+            id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration), isClean: isNew,
             checkpoints: LogFolder.Checkpoints())
         state.withLock { $0.replicas[id] = (replica, folder) }
         return replica
@@ -146,16 +179,24 @@ final class ReplicaFolders: Sendable {
     private func retire(_ topic: TopicView) {
         for (index, _) in topic.replicas.sorted(by: { $0.key < $1.key }) {
             let id = TopicPartition(topic.name, index)
-            guard let gone = state.withLock({ $0.replicas.removeValue(forKey: id) }) else { continue }
-            gone.partition.resign()
-            var random = RandomSourceGenerator(environment.random)
+            topic.replicas[index]?.resign()
+            let gone = state.withLock { state in
+                state.replicas[id]?.partition.topicId == topic.id ? state.replicas.removeValue(forKey: id) : nil
+            }
+            guard let gone else { continue }
             do {
-                let path = try gone.folder.retire(id, id: Uuid.random(using: &random))
-                state.withLock { $0.retired.append(path) }
+                try putAway(id, gone.folder)
             } catch {
                 logger.error("log", "cannot retire", [("partition", "\(id)"), ("reason", "\(error)")])
             }
         }
+    }
+
+    /// Renames a partition's folder out of the way; it is removed later.
+    private func putAway(_ id: TopicPartition, _ folder: LogFolder) throws(StorageError) {
+        var random = RandomSourceGenerator(environment.random)
+        let path = try folder.retire(id, id: Uuid.random(using: &random))
+        state.withLock { $0.retired.append(path) }
     }
 
     /// Removes the folders of deleted partitions.
@@ -211,38 +252,58 @@ final class ReplicaFolders: Sendable {
                 isClean: folder.isClean, checkpoints: checkpoints)
             state.withLock { $0.replicas[id] = (replica, folder) }
         } catch {
-            state.withLock { $0.failed[id] = error }
+            let failed = Failed(reason: error, topicId: topic.id, folder: folder, checkpoints: checkpoints)
+            state.withLock { $0.failed[id] = failed }
             logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")])
         }
     }
 
     /// Writes what each folder's checkpoints should say now.
     func writeCheckpoints() throws(StorageError) {
-        let replicas = state.withLock { $0.replicas }
-        for folder in folders {
-            var checkpoints = LogFolder.Checkpoints()
-            for (id, entry) in replicas where entry.folder === folder {
-                let log = entry.partition.log
-                checkpoints.recoveryPoints[id] = Offset(log.recoveryPoint.load(ordering: .acquiring))
-                checkpoints.highWatermarks[id] = entry.partition.highWatermark
-                let view = log.view
-                if view.startOffset > view.segments[0].base { checkpoints.startOffsets[id] = view.startOffset }
-            }
-            try folder.write(checkpoints)
+        guard state.withLock({ !$0.isClosed }) else { return }
+        for folder in folders { try folder.write { checkpoints(of: folder) } }
+    }
+
+    private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
+        let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
+        var checkpoints = LogFolder.Checkpoints()
+        for (id, entry) in replicas where entry.folder === folder {
+            let log = entry.partition.log
+            checkpoints.recoveryPoints[id] = Offset(log.recoveryPoint.load(ordering: .acquiring))
+            checkpoints.highWatermarks[id] = entry.partition.highWatermark
+            let view = log.view
+            if view.startOffset > view.segments[0].base { checkpoints.startOffsets[id] = view.startOffset }
         }
+        for (id, entry) in failed where entry.folder === folder {
+            checkpoints.recoveryPoints[id] = entry.checkpoints.recoveryPoints[id]
+            checkpoints.highWatermarks[id] = entry.checkpoints.highWatermarks[id]
+            checkpoints.startOffsets[id] = entry.checkpoints.startOffsets[id]
+        }
+        return checkpoints
     }
 
     /// Closes every log. Nothing may be appended any more.
     func closeLogs() throws(StorageError) {
+        var failure: StorageError?
         for entry in state.withLock({ $0.replicas }).sorted(by: { $0.key < $1.key }) {
-            try entry.value.partition.log.close()
+            do {
+                try entry.value.partition.log.close()
+            } catch {
+                logger.error("log", "cannot close", [("partition", "\(entry.key)"), ("reason", "\(error)")])
+                failure = error
+            }
         }
         try writeCheckpoints()
+        state.withLock { $0.isClosed = true }
+        if let failure { throw failure }
     }
 
-    /// Notes that everything was closed in order.
+    /// Notes that everything was closed in order, but for folders with a log that could not be opened.
     func endRun(brokerEpoch: Int64) throws(StorageError) {
-        for folder in folders { try folder.endRun(brokerEpoch: brokerEpoch) }
+        let failed = state.withLock { $0.failed.values.map(\.folder) }
+        for folder in folders where !failed.contains(where: { $0 === folder }) {
+            try folder.endRun(brokerEpoch: brokerEpoch)
+        }
     }
 
     /// Replicas with their folders, sorted, for DescribeLogDirs.

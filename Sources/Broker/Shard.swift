@@ -85,7 +85,8 @@ final class Shard {
     func accept(_ transport: any Transport, listener: String) {
         guard !isEnding, broker.admitConnection() else { return transport.close() }
         counters.connectionsAccepted += 1
-        let connection = Connection(transport, shard: self, listener: listener)
+        let connection = Connection(
+            transport, shard: self, listener: listener, number: counters.connectionsAccepted)
         connections[ObjectIdentifier(connection)] = connection
         transport.start(connection)
     }
@@ -97,6 +98,9 @@ final class Shard {
     }
 
     var connectionCount: Int { connections.count }
+
+    /// Connections in the order of their coming.
+    private var inOrder: [Connection] { connections.values.sorted { $0.number < $1.number } }
 
     // MARK: Bytes under way
 
@@ -123,9 +127,7 @@ final class Shard {
     func closeIdle() {
         let limit = limits.idleMax
         let now = loop.now
-        for connection in connections.values where connection.isIdle && now - connection.lastActive > limit {
-            connection.close("idle")
-        }
+        for connection in inOrder where now - connection.lastActive > limit { connection.close("idle") }
     }
 
     // MARK: Ending
@@ -135,8 +137,14 @@ final class Shard {
         isEnding = true
         ended = completion
         guard !connections.isEmpty else { return finishEnding() }
-        for connection in connections.values.sorted(by: { $0.lastActive < $1.lastActive }) { connection.end() }
+        for connection in inOrder { connection.end() }
+        _ = loop.schedule(at: loop.now + Shard.endingMax) {
+            for connection in self.inOrder { connection.close("the node stops and the peer takes no answer") }
+        }
     }
+
+    /// How long peers may take their last answers when the node stops.
+    private static let endingMax: Duration = .seconds(5)
 
     private func finishEnding() {
         let completion = ended

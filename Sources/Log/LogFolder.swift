@@ -172,8 +172,10 @@ package final class LogFolder: Sendable {
         try CheckpointFile.readOffsets(path + "/" + name, fileSystem) ?? [:]
     }
 
-    package func write(_ checkpoints: Checkpoints) throws(StorageError) {
+    /// Writes what `collect` says; it is asked when the turn has come, so that no older state follows a newer one.
+    package func write(_ collect: () -> Checkpoints) throws(StorageError) {
         try checkpointTurn.withLock { _ throws(StorageError) in
+            let checkpoints = collect()
             try CheckpointFile.writeOffsets(
                 checkpoints.recoveryPoints, to: LogFolder.recoveryPoints, in: path, fileSystem)
             try CheckpointFile.writeOffsets(

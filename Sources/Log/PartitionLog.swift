@@ -41,6 +41,8 @@ package final class PartitionLog: Sendable {
     package let recoveryPoint: Atomic<Int64>
     /// Advanced at `plan` and taken back at `abandon`.
     private let producerStates: Mutex<ProducerStates>
+    /// Set by the first failed sync: what the kernel dropped then, a later sync would not tell of.
+    private let syncFailure = Mutex<StorageError?>(nil)
     private let leaderEpochs: Mutex<LeaderEpochs>
 
     /// A log whose segments were loaded and whose tail is known. `sealedSizes` has the size of each segment but the
@@ -101,6 +103,8 @@ package final class PartitionLog: Sendable {
         fileprivate var before: LogTail
         fileprivate var after: LogTail
         fileprivate var segments: [Segment] = []
+        /// Of each segment that ends in this plan, how it ended.
+        fileprivate var sealed: [LogTail] = []
         fileprivate var replacedProducers: [(id: Int64, state: ProducerStates.Producer?)] = []
 
         package var firstOffset: Offset { before.endOffset }
@@ -150,6 +154,7 @@ package final class PartitionLog: Sendable {
 
     /// Writes the planned batches: one gathered write for each segment that they touch.
     package func write(_ plan: inout AppendPlan) throws(StorageError) {
+        if let failure = syncFailure.withLock({ $0 }) { throw failure }
         var segment = view.active
         var index = 0
         while index < plan.batches.count {
@@ -179,16 +184,13 @@ package final class PartitionLog: Sendable {
     /// Makes written batches visible to readers: indexes first, then the end.
     package func publish(_ plan: AppendPlan) {
         var current = view.active
-        var before = plan.before
-        var rolled = plan.segments.makeIterator()
-        for (batch, admission) in zip(plan.batches, plan.admissions) {
-            if admission.rolls, let next = rolled.next() {
-                seal(current, before)
+        var rolled = zip(plan.segments, plan.sealed).makeIterator()
+        for admission in plan.admissions {
+            if admission.rolls, let (next, ended) = rolled.next() {
+                seal(current, ended)
                 publishSegment(next)
                 current = next
-                before = LogTail(at: next.base)
             }
-            _ = before.admit(batch.header, configuration)
             current.addEntries(admission)
         }
         noteEpochs(of: plan.batches)
@@ -254,6 +256,16 @@ package final class PartitionLog: Sendable {
 
     /// Makes everything published at the time of the call durable and moves the recovery point.
     package func sync() throws(StorageError) {
+        if let failure = syncFailure.withLock({ $0 }) { throw failure }
+        do {
+            try syncOnce()
+        } catch {
+            syncFailure.withLock { $0 = error }
+            throw error
+        }
+    }
+
+    private func syncOnce() throws(StorageError) {
         let view = view
         let point = recoveryPoint.load(ordering: .acquiring)
         guard view.end.rawValue > point else { return }
@@ -289,7 +301,10 @@ extension PartitionLog.AppendPlan {
     ) {
         batches.append(batch)
         outcomes.append(PartitionLog.Outcome(verdict: .append, baseOffset: batch.header.baseOffset))
-        admissions.append(after.admit(batch.header, configuration))
+        let tail = after
+        let admission = after.admit(batch.header, configuration)
+        if admission.rolls { sealed.append(tail) }
+        admissions.append(admission)
         guard batch.header.hasProducerId else { return }
         replacedProducers.append((batch.header.producerId, producers.producers[batch.header.producerId]))
         producers.note(batch.header)

@@ -229,6 +229,10 @@ final class FetchOperation {
             }
             watches.append((replica, token))
         }
+        call.park { end in
+            guard !self.isDone else { return }
+            if end == .abandoned { self.stopWaiting() } else { self.attempt(isLast: true, deadline: deadline) }
+        }
         if timer == nil {
             timer = loop.schedule(at: deadline) {
                 self.timer = nil
