@@ -128,4 +128,34 @@ import Testing
         #expect(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 60), limit: end)?.offset == Offset(3))
         #expect(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 91), limit: end) == nil)
     }
+
+    @Test func `a scan stays in its segment, whatever the index limits are by now`() throws {
+        let folder = Folder()
+        let log = try openLog(folder.path).log
+        let values = (0..<50).map { "v\($0)" }
+        for value in values { _ = try log.append([try makeBatch([value], timestamp: Int64(value.count))]) }
+        var narrow = LogConfiguration()
+        narrow.indexIntervalBytes = 0
+        narrow.segmentIndexBytes = 2 * OffsetIndex.entrySize
+        let opened = try openLog(folder.path, narrow, isClean: false).log
+        #expect(try readAll(opened) == values)
+        _ = try opened.append([try makeBatch(["more"])])
+        #expect(try readAll(opened) == values + ["more"])
+    }
+
+    @Test func `a segment is sealed as it was planned, though the settings change meanwhile`() throws {
+        let folder = Folder()
+        var configuration = LogConfiguration()
+        configuration.segmentBytes = 500
+        let log = try openLog(folder.path, configuration).log
+        let values = (0..<12).map { "v\($0)" }
+        var plan = log.plan(try values.map { try makeBatch([$0]) }, epoch: LeaderEpoch(0))
+        try log.write(&plan)
+        configuration.segmentBytes = 100
+        log.configuration = configuration
+        log.publish(plan)
+        #expect(try readAll(log) == values)
+        log.configuration = LogConfiguration()
+        #expect(try readAll(try openLog(folder.path, isClean: false).log) == values)
+    }
 }
