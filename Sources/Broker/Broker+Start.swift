@@ -217,7 +217,8 @@ extension Broker {
     private func close(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
         guard let driver = withState({ $0.driver }) else { return completion(nil) }
         driver.value.append(driver.value.controller.fence(identity.nodeId)) { failure in
-            if let failure { return completion(.metadata(failure)) }
+            // Even if the metadata log takes no more: the data logs are closed, so that nothing of them is scanned.
+            if let failure { self.logger.error("broker", "cannot note the stop", [("reason", "\(failure)")]) }
             let loop = self.controllerLoop
             self.environment.pool.run {
                 var failure: StartFailure?
