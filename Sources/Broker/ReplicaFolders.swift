@@ -173,7 +173,16 @@ final class ReplicaFolders: Sendable {
         }
         return Partition(
             id: id, topicId: topicId, log: log,
-            highWatermark: checkpoints.highWatermarks[id] ?? log.startOffset)
+            highWatermark: checkpoints.highWatermarks[id] ?? log.startOffset,
+            onRoll: { [pool = environment.pool, logger] log in
+                pool.run {
+                    do throws(StorageError) {
+                        try log.syncSealed()
+                    } catch {
+                        logger.error("log", "cannot sync", [("partition", "\(id)"), ("reason", "\(error)")])
+                    }
+                }
+            })
     }
 
     private func retire(_ topic: TopicView) {

@@ -107,6 +107,8 @@ package final class PartitionLog: Sendable {
         fileprivate var sealed: [LogTail] = []
         fileprivate var replacedProducers: [(id: Int64, state: ProducerStates.Producer?)] = []
 
+        /// Whether a segment ends with this plan.
+        package var rolls: Bool { !sealed.isEmpty }
         package var firstOffset: Offset { before.endOffset }
         package var endOffset: Offset { after.endOffset }
     }
@@ -255,27 +257,33 @@ package final class PartitionLog: Sendable {
     // MARK: Durability
 
     /// Makes everything published at the time of the call durable and moves the recovery point.
-    package func sync() throws(StorageError) {
+    package func sync() throws(StorageError) { try sync(withActive: true) }
+
+    /// Makes all segments but the active one durable: what a crash leaves to be scanned is one segment.
+    package func syncSealed() throws(StorageError) { try sync(withActive: false) }
+
+    private func sync(withActive: Bool) throws(StorageError) {
         if let failure = syncFailure.withLock({ $0 }) { throw failure }
         do {
-            try syncOnce()
+            try syncOnce(withActive: withActive)
         } catch {
             syncFailure.withLock { $0 = error }
             throw error
         }
     }
 
-    private func syncOnce() throws(StorageError) {
+    private func syncOnce(withActive: Bool) throws(StorageError) {
         let view = view
         let point = recoveryPoint.load(ordering: .acquiring)
-        guard view.end.rawValue > point else { return }
+        let end = withActive ? view.end : view.active.base
+        guard end.rawValue > point else { return }
         for (index, segment) in view.segments.enumerated() {
             let next = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
-            guard next.rawValue > point else { continue }
-            try storage { () throws(FileError) in try segment.file.sync() }
+            guard next.rawValue > point, next <= end else { continue }
+            try segment.sync(withIndexes: index + 1 < view.segments.count)
         }
         try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) }
-        recoveryPoint.store(view.end.rawValue, ordering: .releasing)
+        recoveryPoint.max(end.rawValue, ordering: .acquiringAndReleasing)
     }
 
     /// Writes the active indexes and syncs everything: the end of an orderly life.

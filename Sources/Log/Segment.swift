@@ -77,6 +77,17 @@ package final class Segment: Sendable {
         }
     }
 
+    /// Makes the segment durable. A sealed one with its indexes: below a recovery point they are believed.
+    package func sync(withIndexes: Bool) throws(StorageError) {
+        try storage { () throws(FileError) in
+            try file.sync()
+            guard withIndexes else { return }
+            for kind in [SegmentFileKind.offsetIndex, .timeIndex] where try fileSystem.attributes(path(kind)) != nil {
+                try fileSystem.open(path(kind), .update).sync()
+            }
+        }
+    }
+
     /// Removes what a failed write left of the index files, so that a later start rebuilds them.
     package func keepIndexesInMemory() {
         for kind in [SegmentFileKind.offsetIndex, .timeIndex] { try? fileSystem.remove(path(kind)) }

@@ -116,6 +116,7 @@ extension Partition {
 
     private func publish(_ plan: PartitionLog.AppendPlan, for requests: [AppendRequest], on loop: any EventLoop) {
         log.publish(plan)
+        if plan.rolls { onRoll(log) }
         let results = self.results(of: plan, for: requests)
         let end = plan.endOffset
         let (committed, more) = state.withLock { state -> (Offset?, Bool) in

@@ -16,6 +16,8 @@ package final class Partition: Sendable {
     package let topicId: Uuid
     package let log: PartitionLog
 
+    /// Called when a segment has ended, on the writer's thread; it must not block.
+    let onRoll: @Sendable (PartitionLog) -> Void
     let state: Mutex<State>
     private let committedEnd: Atomic<Int64>
 
@@ -38,7 +40,11 @@ package final class Partition: Sendable {
     }
 
     /// A replica that is not leading yet. `highWatermark`: what the checkpoint said.
-    package init(id: TopicPartition, topicId: Uuid, log: PartitionLog, highWatermark: Offset) {
+    package init(
+        id: TopicPartition, topicId: Uuid, log: PartitionLog, highWatermark: Offset,
+        onRoll: @escaping @Sendable (PartitionLog) -> Void
+    ) {
+        self.onRoll = onRoll
         self.id = id
         self.topicId = topicId
         self.log = log

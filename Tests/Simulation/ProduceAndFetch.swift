@@ -44,12 +44,13 @@ final class SimulatedProducer {
                         $0.name = "t"
                         $0.numPartitions = 1
                         $0.replicationFactor = 1
-                        $0.configs = [
+                        // Small segments and dense indexes, so that a short history has many of both.
+                        $0.configs = [("internal.segment.bytes", "1500"), ("index.interval.bytes", "100")].map { pair in
                             CreateTopicsRequest.CreatableTopicConfig {
-                                $0.name = "internal.segment.bytes"
-                                $0.value = "3000"
+                                $0.name = pair.0
+                                $0.value = pair.1
                             }
-                        ]
+                        }
                     }
                 ]
             }
@@ -106,6 +107,7 @@ final class SimulatedConsumer {
     private(set) var offset: Int64 = 0
     private(set) var values: [String] = []
     private(set) var highWatermark: Int64 = -1
+    private var rewinds = 0
 
     init(_ name: String, _ world: World, _ internet: VirtualInternet, _ oracle: Oracle) {
         self.world = world
@@ -144,7 +146,10 @@ final class SimulatedConsumer {
                 }
             ]
         }
+        let asked = rewinds
         peer.call(request, version: 11) { response in
+            // What was asked before a rewind is not what is wanted now.
+            guard self.rewinds == asked else { return self.again() }
             guard let data = response?.responses.first?.partitions.first else { return self.again() }
             if data.errorCode == .offsetOutOfRange {
                 self.world.note("consumer out of range at \(self.offset)")
@@ -159,6 +164,7 @@ final class SimulatedConsumer {
 
     /// The log became shorter by a power cut: what was read behind its end is not part of it any more.
     func rewind() {
+        rewinds += 1
         offset = 0
         values = []
     }
