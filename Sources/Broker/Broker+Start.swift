@@ -203,6 +203,8 @@ extension Broker {
         }
         guard !wasStopping else { return }
         for listener in listeners { listener.close() }
+        // A signal may come before any loop has its shard: nothing is open then.
+        if shards.isEmpty { return controllerLoop.post { self.close(completion) } }
         let left = SharedCounter(shards.count)
         for shard in shards {
             shard.confinement.post {
