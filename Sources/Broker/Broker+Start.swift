@@ -176,16 +176,16 @@ extension Broker {
                 } catch {
                     broker.logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
                 }
-                broker.replicas.removeRetired()
             }
         }
         every(.seconds(10)) { broker in
             for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
         }
+        beginMaintenance()
     }
 
     /// Runs `action` inside the controller's loop again and again, as long as the node serves.
-    private func every(_ interval: Duration, _ action: @escaping (Broker) -> Void) {
+    func every(_ interval: Duration, _ action: @escaping (Broker) -> Void) {
         _ = controllerLoop.schedule(at: controllerLoop.now + interval) {
             guard self.withState({ !$0.isStopping }) else { return }
             action(self)

@@ -16,8 +16,6 @@ internal import Synchronization
 final class ReplicaFolders: Sendable {
     private struct State {
         var replicas: [TopicPartition: (partition: Partition, folder: LogFolder)] = [:]
-        /// Folders of deleted partitions, to be removed.
-        var retired: [String] = []
         /// Logs that could not be opened.
         var failed: [TopicPartition: Failed] = [:]
         var isClosed = false
@@ -36,7 +34,8 @@ final class ReplicaFolders: Sendable {
     private let node: NodeConfiguration
     private let environment: Environment
     private let state = Mutex(State())
-    private let logger: Logger
+    let logger: Logger
+    let maintenance: LogMaintenance
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], node: NodeConfiguration, environment: Environment, logger: Logger
@@ -46,6 +45,7 @@ final class ReplicaFolders: Sendable {
         self.node = node
         self.environment = environment
         self.logger = logger
+        maintenance = LogMaintenance(environment: environment, logger: logger)
     }
 
     var localId: NodeId { NodeId(node.nodeId) }
@@ -105,7 +105,7 @@ final class ReplicaFolders: Sendable {
     private func assume(
         _ partition: PartitionImage, _ replica: Partition, _ configuration: TopicConfiguration
     ) throws(StorageError) {
-        replica.log.configuration = LogConfiguration(configuration)
+        replica.log.configuration = LogConfiguration(configuration, of: replica.id)
         guard partition.leader == localId else { return replica.resign() }
         // No more replicas can be in sync than there are.
         let minimum = min(configuration.minimumInSync, partition.replicas.count)
@@ -128,13 +128,15 @@ final class ReplicaFolders: Sendable {
         let isThere = try storage { () throws(FileError) in
             try environment.fileSystem.attributes(folder.directory(of: id)) != nil
         }
-        if isThere, try folder.topicId(of: id) != topicId { try putAway(id, folder) }
+        if isThere, try folder.topicId(of: id) != topicId {
+            try putAway(id, folder, delay: LogConfiguration(configuration, of: id).fileDeleteDelay)
+        }
         let isNew = try storage { () throws(FileError) in
             try environment.fileSystem.attributes(folder.directory(of: id)) == nil
         }
         if isNew { try folder.createPartition(id, topicId: topicId) }
         let replica = try load(
-            id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration), isClean: isNew,
+            id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration, of: id), isClean: isNew,
             checkpoints: LogFolder.Checkpoints())
         state.withLock { $0.replicas[id] = (replica, folder) }
         return replica
@@ -194,35 +196,18 @@ final class ReplicaFolders: Sendable {
             }
             guard let gone else { continue }
             do {
-                try putAway(id, gone.folder)
+                gone.partition.log.endMaintenance()
+                try putAway(id, gone.folder, delay: gone.partition.log.configuration.fileDeleteDelay)
             } catch {
                 logger.error("log", "cannot retire", [("partition", "\(id)"), ("reason", "\(error)")])
             }
         }
     }
 
-    /// Renames a partition's folder out of the way; it is removed later.
-    private func putAway(_ id: TopicPartition, _ folder: LogFolder) throws(StorageError) {
+    /// Renames a partition's folder out of the way; it is removed after `delay`, since fetches may still be reading.
+    private func putAway(_ id: TopicPartition, _ folder: LogFolder, delay: Duration) throws(StorageError) {
         var random = RandomSourceGenerator(environment.random)
-        let path = try folder.retire(id, id: Uuid.random(using: &random))
-        state.withLock { $0.retired.append(path) }
-    }
-
-    /// Removes the folders of deleted partitions.
-    func removeRetired() {
-        let retired = state.withLock { state in
-            let retired = state.retired
-            state.retired = []
-            return retired
-        }
-        for path in retired {
-            guard let folder = folders.first(where: { path.hasPrefix($0.path + "/") }) else { continue }
-            do {
-                try folder.remove(path)
-            } catch {
-                logger.error("log", "cannot remove", [("folder", path), ("reason", "\(error)")])
-            }
-        }
+        maintenance.remove(folder: try folder.retire(id, id: Uuid.random(using: &random)), after: delay)
     }
 
     // MARK: Start and end
@@ -231,8 +216,7 @@ final class ReplicaFolders: Sendable {
     func loadAll(_ image: ClusterImage) throws(StorageError) {
         for folder in folders {
             let checkpoints = try folder.readCheckpoints()
-            let retired = try folder.retired()
-            state.withLock { $0.retired += retired }
+            for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
             for id in try folder.partitions() where id != MetadataStore.partition {
                 guard let topic = image.topic(named: id.topic), topic.partitions[id.partition] != nil else {
                     logger.warning("log", "left alone, the cluster does not know it", [("partition", "\(id)")])
@@ -257,7 +241,7 @@ final class ReplicaFolders: Sendable {
             clusterDynamic: image.configuration(.broker, ""), node: node)
         do {
             let replica = try load(
-                id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration),
+                id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration, of: id),
                 isClean: folder.isClean, checkpoints: checkpoints)
             state.withLock { $0.replicas[id] = (replica, folder) }
         } catch {
@@ -296,6 +280,7 @@ final class ReplicaFolders: Sendable {
         var failure: StorageError?
         for entry in state.withLock({ $0.replicas }).sorted(by: { $0.key < $1.key }) {
             do {
+                entry.value.partition.log.endMaintenance()
                 try entry.value.partition.log.close()
             } catch {
                 logger.error("log", "cannot close", [("partition", "\(entry.key)"), ("reason", "\(error)")])
@@ -347,9 +332,16 @@ extension Broker {
 }
 
 extension LogConfiguration {
-    /// What a topic's settings mean for its logs.
-    init(_ topic: TopicConfiguration) {
+    /// What a topic's settings mean for the log of `partition`.
+    init(_ topic: TopicConfiguration, of partition: TopicPartition) {
         self.init()
+        // FNV-1a: different for each partition, the same after each start.
+        jitterSeed = partition.description.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        isDeleted = topic.isDeleted
+        isCompacted = topic.isCompacted
+        retentionMilliseconds = topic.retentionMilliseconds
+        retentionBytes = topic.retentionBytes
+        fileDeleteDelay = .milliseconds(topic.fileDeleteDelayMilliseconds)
         segmentBytes = topic.segmentBytes
         segmentAge = .milliseconds(topic.segmentMilliseconds)
         segmentJitter = .milliseconds(topic.segmentJitterMilliseconds)

@@ -96,11 +96,11 @@ log.roll.ms | ~long | | 1.. | c | works | The span of time at which a segment en
 log.roll.hours | int | 168 | 1.. | r | works | The same in hours.
 log.roll.jitter.ms | ~long | | 0.. | c | works | Taken off that span at random.
 log.roll.jitter.hours | int | 0 | 0.. | r | works | The same in hours.
-log.retention.ms | ~long | | -1.. | c | later | Time that records are kept; -1 is no limit.
-log.retention.minutes | ~int | | | r | later | The same in minutes.
-log.retention.hours | int | 168 | | r | later | The same in hours.
-log.retention.bytes | long | -1 | -1.. | c | later | Bytes kept of a partition; -1 is no limit.
-log.retention.check.interval.ms | long | 300000 | 1.. | r | later | The time between two searches for old segments.
+log.retention.ms | ~long | | -1.. | c | works | Time that records are kept; -1 is no limit.
+log.retention.minutes | ~int | | | r | works | The same in minutes.
+log.retention.hours | int | 168 | | r | works | The same in hours.
+log.retention.bytes | long | -1 | -1.. | c | works | Bytes kept of a partition; -1 is no limit.
+log.retention.check.interval.ms | long | 300000 | 1.. | r | works | The time between two searches for old segments.
 log.cleanup.policy | list | delete | | c | later | What happens to old segments: delete, compact, or both.
 log.cleaner.enable | bool | true | | r | later | Whether compaction runs.
 log.cleaner.threads | int | 1 | 0.. | c | pointless | Threads of compaction.
@@ -120,7 +120,7 @@ log.flush.interval.ms | ~long | | | c | refused | Sync a log after so much time.
 log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | refused | How often logs are looked at for a sync.
 log.flush.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two recovery point checkpoints.
 log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two log start checkpoints.
-log.segment.delete.delay.ms | long | 60000 | 0.. | c | later | How long a removed file stays on disk.
+log.segment.delete.delay.ms | long | 60000 | 0.. | c | works | How long a removed file stays on disk.
 log.preallocate | bool | false | | c | pointless | Reserve the file of a new segment.
 log.initial.task.delay.ms | long | 30000 | 0.. | r | pointless | The wait before background work begins.
 log.message.timestamp.type | string | CreateTime | CreateTime,LogAppendTime | c | works | Whose clock record timestamps are of.

@@ -23,6 +23,9 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var segmentJitterMilliseconds: Int64 = 0
     package var segmentIndexBytes = 10 << 20
     package var indexIntervalBytes = 4096
+    package var retentionMilliseconds: Int64 = 604_800_000
+    package var retentionBytes = -1
+    package var fileDeleteDelayMilliseconds: Int64 = 60_000
 
     /// The settings that follow from the topic's own values, the dynamic values of the broker and of the cluster, and
     /// the node's configuration, in this order of precedence.
@@ -51,6 +54,9 @@ package struct TopicConfiguration: Hashable, Sendable {
         segmentJitterMilliseconds = long("segment.jitter.ms")
         segmentIndexBytes = int("segment.index.bytes")
         indexIntervalBytes = int("index.interval.bytes")
+        retentionMilliseconds = long("retention.ms")
+        retentionBytes = int("retention.bytes")
+        fileDeleteDelayMilliseconds = long("file.delete.delay.ms")
     }
 }
 

@@ -8,7 +8,7 @@ compression.lz4.level | int | 9 | 1..17 | c | works | Level for lz4 when the bro
 compression.zstd.level | int | 3 | -131072..22 | c | works | Level for zstd when the broker compresses.
 delete.retention.ms | long | 86400000 | 0.. | c | later | How long a tombstone stays readable in a compacted topic.
 errors.deadletterqueue.group.enable | bool | false | | c | later | Whether share groups may write dead letters to this topic.
-file.delete.delay.ms | long | 60000 | 0.. | c | later | How long a removed file stays on disk.
+file.delete.delay.ms | long | 60000 | 0.. | c | works | How long a removed file stays on disk.
 flush.messages | long | 9223372036854775807 | 1.. | c | refused | Sync the log after so many records.
 flush.ms | long | 9223372036854775807 | 0.. | c | refused | Sync the log after so much time.
 follower.replication.throttled.replicas | list | "" | | c | later | Replicas whose replication is throttled on the follower.
@@ -31,8 +31,8 @@ remote.copy.lag.ms | long | 0 | -2.. | c | later | Time that a segment may wait 
 remote.log.copy.disable | bool | false | | c | later | Stop copying to remote storage.
 remote.log.delete.on.disable | bool | false | | c | later | Remove remote data when tiering is switched off.
 remote.storage.enable | bool | false | | c | refused | Keep old segments in remote storage.
-retention.bytes | long | -1 | -1.. | c | later | Bytes kept of a partition; -1 is no limit.
-retention.ms | long | 604800000 | -1.. | c | later | Time that records are kept; -1 is no limit.
+retention.bytes | long | -1 | -1.. | c | works | Bytes kept of a partition; -1 is no limit.
+retention.ms | long | 604800000 | -1.. | c | works | Time that records are kept; -1 is no limit.
 segment.bytes | int | 1073741824 | 1048576.. | c | works | The size at which a segment ends.
 segment.index.bytes | int | 10485760 | 4.. | c | works | The most that an index of a segment may take.
 segment.jitter.ms | long | 0 | 0.. | c | works | Taken off segment.ms at random, so that partitions do not roll together.

@@ -140,14 +140,6 @@ package final class LogFolder: Sendable {
         return entries.filter { $0.isDirectory && $0.name.hasSuffix("-delete") }.map { path + "/" + $0.name }
     }
 
-    /// Removes a folder and the files in it.
-    package func remove(_ directory: String) throws(StorageError) {
-        try storage { () throws(FileError) in
-            for entry in try fileSystem.entries(directory) { try fileSystem.remove(directory + "/" + entry.name) }
-            try fileSystem.remove(directory)
-        }
-    }
-
     // MARK: Checkpoints
 
     /// What the checkpoints say of all partitions.

@@ -32,7 +32,6 @@ package struct LogLoader {
     private let recoveryPoint: Offset
     package private(set) var recovery = LogRecovery()
     private var scannedEpochs = LeaderEpochs()
-    private var sealedSizes: [Offset: Int] = [:]
 
     /// `isClean`: the broker that wrote the folder stopped in order. `recoveryPoint`: what it had synced.
     package init(
@@ -67,7 +66,7 @@ package struct LogLoader {
         let start = max(startOffset, segments[0].base)
         let log = PartitionLog(
             partition: partition, directory: directory, fileSystem: fileSystem, configuration: configuration,
-            segments: segments, sealedSizes: sealedSizes, tail: tail, startOffset: start,
+            segments: segments, tail: tail, startOffset: start,
             recoveryPoint: isClean ? tail.endOffset : min(recoveryPoint, tail.endOffset),
             producers: try loadProducers(files.snapshots, segments: segments, tail: tail), epochs: epochs)
         return log
@@ -87,17 +86,29 @@ package struct LogLoader {
         var found = Found()
         var kinds: [Offset: Set<SegmentFileKind>] = [:]
         for entry in entries where !entry.isDirectory {
-            if entry.name.hasSuffix(".deleted") || entry.name.hasSuffix(".cleaned") || entry.name.hasSuffix(".tmp") {
+            if entry.name.hasSuffix(SegmentFiles.deletedSuffix) || entry.name.hasSuffix(".cleaned") || entry.name.hasSuffix(".tmp") {
                 try storage { () throws(FileError) in try fileSystem.remove(directory + "/" + entry.name) }
             }
             guard let file = SegmentFiles.parse(entry.name) else { continue }
             kinds[file.base, default: []].insert(file.kind)
             if file.kind == .producerSnapshot { found.snapshots.append(file.base) }
         }
+        try removeOrphans(kinds)
         found.logs = kinds.filter { $0.value.contains(.log) }.keys.sorted()
         found.indexed = Set(kinds.filter { $0.value.isSuperset(of: [.offsetIndex, .timeIndex]) }.keys)
         found.snapshots.sort()
         return found
+    }
+
+    /// Removes index files that lost their .log: a crash came between the renames of a removal.
+    private func removeOrphans(_ kinds: [Offset: Set<SegmentFileKind>]) throws(StorageError) {
+        for (base, present) in kinds.sorted(by: { $0.key < $1.key }) where !present.contains(.log) {
+            try storage { () throws(FileError) in
+                for kind in SegmentFileKind.allCases where kind != .producerSnapshot && present.contains(kind) {
+                    try fileSystem.remove(directory + "/" + SegmentFiles.name(base, kind))
+                }
+            }
+        }
     }
 
     private func createSegment(at base: Offset) throws(StorageError) -> Segment {
@@ -138,7 +149,6 @@ package struct LogLoader {
         }
         let isDurable = isClean || (next.map { $0 <= recoveryPoint } ?? false)
         if isDurable, let next, indexed.contains(base) {
-            sealedSizes[base] = size
             let segment = Segment(
                 sealed: file, base: base, directory: directory, fileSystem: fileSystem, size: size)
             return Loaded(segment: segment, tail: LogTail(at: next))
@@ -215,7 +225,7 @@ package struct LogLoader {
             active: file, base: base, directory: directory, fileSystem: fileSystem,
             capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times)
         guard next != nil else { return Loaded(segment: segment, tail: tail, isTorn: isTorn) }
-        sealedSizes[base] = tail.segmentSize
+        segment.end(at: tail.segmentSize)
         try segment.writeIndexes(endingWith: tail.nextTimeEntry())
         segment.seal()
         return Loaded(segment: segment, tail: tail)
@@ -254,7 +264,7 @@ package struct LogLoader {
         for (index, segment) in segments.enumerated() {
             let end = index + 1 < segments.count ? segments[index + 1].base : tail.endOffset
             guard end > from else { continue }
-            let size = index + 1 < segments.count ? sealedSizes[segment.base] ?? 0 : tail.segmentSize
+            let size = index + 1 < segments.count ? segment.sealedSize : tail.segmentSize
             let start = try segment.scanStart(for: from)
             var scanner = SegmentScanner(segment.file, from: start, offset: segment.base, fileSize: size)
             while let batch = try scanner.next() {

@@ -68,7 +68,7 @@ extension PartitionLog {
     }
 
     func publishedSize(of index: Int, in view: Published) -> Int {
-        view.size(of: index, sealedSize)
+        view.size(of: index)
     }
 
     /// The first batch of the segment that ends at or behind `offset`.

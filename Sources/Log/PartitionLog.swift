@@ -27,15 +27,14 @@ package final class PartitionLog: Sendable {
 
         package var active: Segment { segments[segments.count - 1] }
 
-        /// Bytes of all segments, given the size of each sealed one.
-        package func size(of index: Int, _ sealed: (Segment) -> Int) -> Int {
-            index == segments.count - 1 ? activeSize : sealed(segments[index])
+        /// Published bytes of the segment at `index`.
+        package func size(of index: Int) -> Int {
+            index == segments.count - 1 ? activeSize : segments[index].sealedSize
         }
     }
 
     let published: Mutex<Published>
-    let sealedSizes: Mutex<[Offset: Int]>
-    private let tail: Mutex<LogTail>
+    let tail: Mutex<LogTail>
     private let settings: Mutex<LogConfiguration>
     /// Everything below is durable; moved by `sync`.
     package let recoveryPoint: Atomic<Int64>
@@ -43,20 +42,20 @@ package final class PartitionLog: Sendable {
     private let producerStates: Mutex<ProducerStates>
     /// Set by the first failed sync: what the kernel dropped then, a later sync would not tell of.
     private let syncFailure = Mutex<StorageError?>(nil)
-    private let leaderEpochs: Mutex<LeaderEpochs>
+    let leaderEpochs: Mutex<LeaderEpochs>
+    /// The turn of those who go by the names of the log's files; true when there is to be no maintenance any more.
+    let maintenanceTurn = Mutex(false)
 
-    /// A log whose segments were loaded and whose tail is known. `sealedSizes` has the size of each segment but the
-    /// last.
+    /// A log whose segments were loaded and whose tail is known.
     package init(
         partition: TopicPartition, directory: String, fileSystem: any FileSystem, configuration: LogConfiguration,
-        segments: [Segment], sealedSizes: [Offset: Int], tail: LogTail, startOffset: Offset, recoveryPoint: Offset,
+        segments: [Segment], tail: LogTail, startOffset: Offset, recoveryPoint: Offset,
         producers: ProducerStates, epochs: LeaderEpochs
     ) {
         self.partition = partition
         self.directory = directory
         self.fileSystem = fileSystem
         settings = Mutex(configuration)
-        self.sealedSizes = Mutex(sealedSizes)
         self.tail = Mutex(tail)
         producerStates = Mutex(producers)
         leaderEpochs = Mutex(epochs)
@@ -78,8 +77,7 @@ package final class PartitionLog: Sendable {
     /// Bytes of all .log files.
     package var size: Int {
         let view = view
-        let sealed = sealedSizes.withLock { $0 }
-        return view.segments.dropLast().reduce(view.activeSize) { $0 + (sealed[$1.base] ?? 0) }
+        return view.segments.dropLast().reduce(view.activeSize) { $0 + $1.sealedSize }
     }
 
     /// Greatest timestamp of the active segment, and the last offset of its batch.
@@ -89,8 +87,6 @@ package final class PartitionLog: Sendable {
             return TimestampedOffset(timestamp: tail.maxTimestamp, offset: tail.maxTimestampOffset)
         }
     }
-
-    func sealedSize(_ segment: Segment) -> Int { sealedSizes.withLock { $0[segment.base] ?? 0 } }
 
     // MARK: Appending
 
@@ -205,7 +201,7 @@ package final class PartitionLog: Sendable {
 
     /// Ends a segment. Indexes that cannot be written now stay in memory, and are rebuilt if the process ends so.
     private func seal(_ segment: Segment, _ tail: LogTail) {
-        sealedSizes.withLock { $0[segment.base] = tail.segmentSize }
+        segment.end(at: tail.segmentSize)
         do {
             try segment.writeIndexes(endingWith: tail.nextTimeEntry())
             segment.seal()
@@ -220,6 +216,14 @@ package final class PartitionLog: Sendable {
             published.end = segment.base
             published.activeSize = 0
         }
+    }
+
+    /// Ends the active segment, whose tail is `ended`, with an empty one behind it.
+    func rollEmpty(behind ended: LogTail) throws(StorageError) {
+        let next = try beginSegment(at: ended.endOffset)
+        seal(view.active, ended)
+        tail.withLock { $0.beginSegment(at: ended.endOffset) }
+        publishSegment(next)
     }
 
     /// Cuts back whatever a failed write left, so that the next append finds the end that readers know.
@@ -265,7 +269,7 @@ package final class PartitionLog: Sendable {
     private func sync(withActive: Bool) throws(StorageError) {
         if let failure = syncFailure.withLock({ $0 }) { throw failure }
         do {
-            try syncOnce(withActive: withActive)
+            try maintenanceTurn.withLock { _ throws(StorageError) in try syncOnce(withActive: withActive) }
         } catch {
             syncFailure.withLock { $0 = error }
             throw error

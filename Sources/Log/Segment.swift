@@ -23,6 +23,12 @@ package final class Segment: Sendable {
         var offsets: OffsetIndex?
         var times: TimeIndex?
         var window: (any ReadWindow)?
+        /// Bytes of a sealed segment.
+        var size = 0
+        /// Of a sealed segment, once somebody asked.
+        var largestTimestamp: Timestamp?
+        /// The files may have other names by now: what is open stays open.
+        var isPinned = false
     }
 
     /// A segment with its indexes in memory, to be appended to.
@@ -45,8 +51,14 @@ package final class Segment: Sendable {
         self.directory = directory
         self.fileSystem = fileSystem
         capacity = size
-        state = Mutex(State())
+        state = Mutex(State(size: size))
     }
+
+    /// Bytes of the segment, once it is sealed.
+    package var sealedSize: Int { state.withLock { $0.size } }
+
+    /// The segment ends at `size` bytes.
+    package func end(at size: Int) { state.withLock { $0.size = size } }
 
     package func path(_ kind: SegmentFileKind) -> String { directory + "/" + SegmentFiles.name(base, kind) }
 
@@ -99,6 +111,33 @@ package final class Segment: Sendable {
             state.offsets = nil
             state.times = nil
         }
+    }
+
+    /// Opens what is still to be read by its name, so that the files may be renamed or replaced.
+    package func openIndexes() throws(StorageError) {
+        state.withLock { $0.isPinned = true }
+        _ = try scanStart(for: base)
+        try withTimes { _ in }
+    }
+
+    /// The greatest timestamp of a sealed segment's records; the last change of its file if none has one. Opens the time
+    /// index for a moment only, where it is not open: retention asks about all segments.
+    package func largestTimestamp() throws(StorageError) -> Timestamp {
+        if let known = state.withLock({ $0.largestTimestamp }) { return known }
+        let isOpen = state.withLock { $0.times != nil }
+        let last = try withTimes { index throws(FileError) in try index.last() }
+        let timestamp = if let last { last.timestamp } else { try lastChange() }
+        state.withLock { state in
+            state.largestTimestamp = timestamp
+            if !isOpen, !state.isPinned { state.times = nil }
+        }
+        return timestamp
+    }
+
+    /// When the .log file was changed last.
+    package func lastChange() throws(StorageError) -> Timestamp {
+        let found = try storage { () throws(FileError) in try fileSystem.attributes(path(.log)) }
+        return Timestamp(milliseconds: found?.modified ?? .max)
     }
 
     private func openWindow(_ kind: SegmentFileKind, entrySize: Int) throws(FileError) -> any ReadWindow {

@@ -19,6 +19,9 @@ package enum SegmentFileKind: String, CaseIterable, Sendable {
 }
 
 package enum SegmentFiles {
+    /// Behind the name of a file that is to be removed.
+    package static let deletedSuffix = ".deleted"
+
     /// `base` in 20 digits with the suffix of the kind.
     package static func name(_ base: Offset, _ kind: SegmentFileKind) -> String {
         let digits = String(base.rawValue)

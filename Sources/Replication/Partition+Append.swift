@@ -69,7 +69,7 @@ extension Partition {
     }
 
     /// Takes what is queued and plans where it goes; ends the writer's turn if there is nothing.
-    private func decide(on loop: any EventLoop) {
+    func decide(on loop: any EventLoop) {
         let taken = state.withLock { state -> (requests: [AppendRequest], epoch: LeaderEpoch)? in
             guard !state.queue.isEmpty, let leader = state.leader else {
                 state.isWriting = false

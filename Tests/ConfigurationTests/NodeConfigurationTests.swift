@@ -59,8 +59,8 @@ private func layers(
     }
 
     @Test func `a key that has no effect yet is told of`() throws {
-        let node = try NodeConfiguration(given(["log.retention.hours": "5"]))
-        #expect(node.warnings == ["log.retention.hours has no effect yet"])
+        let node = try NodeConfiguration(given(["log.local.retention.ms": "5"]))
+        #expect(node.warnings == ["log.local.retention.ms has no effect yet"])
     }
 
     // MARK: Layers
