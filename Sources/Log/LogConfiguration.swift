@@ -23,6 +23,13 @@ package struct LogConfiguration: Hashable, Sendable {
     package var retentionMilliseconds: Int64 = 7 * 24 * 3_600_000
     /// `retention.bytes`; -1 is no limit.
     package var retentionBytes = -1
+    /// `delete.retention.ms`: how long a tombstone stays.
+    package var deleteRetentionMilliseconds: Int64 = 24 * 3_600_000
+    /// `min.cleanable.dirty.ratio`.
+    package var cleanableRatio = 0.5
+    /// `min.compaction.lag.ms` and `max.compaction.lag.ms`.
+    package var compactionLagMilliseconds: Int64 = 0
+    package var compactionLagMaxMilliseconds: Int64 = .max
     /// `file.delete.delay.ms`.
     package var fileDeleteDelay: Duration = .seconds(60)
     /// What the jitter of each segment is drawn from; different for each partition.

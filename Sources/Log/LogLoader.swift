@@ -48,6 +48,7 @@ package struct LogLoader {
 
     /// Opens the log; an empty folder becomes an empty log that starts at `startOffset`.
     package mutating func load(startOffset: Offset = .zero) throws(StorageError) -> PartitionLog {
+        try SegmentSwap.recover(directory, fileSystem)
         let files = try segmentFiles()
         var segments: [Segment] = []
         var tail = LogTail(at: startOffset)
@@ -86,7 +87,7 @@ package struct LogLoader {
         var found = Found()
         var kinds: [Offset: Set<SegmentFileKind>] = [:]
         for entry in entries where !entry.isDirectory {
-            if entry.name.hasSuffix(SegmentFiles.deletedSuffix) || entry.name.hasSuffix(".cleaned") || entry.name.hasSuffix(".tmp") {
+            if entry.name.hasSuffix(SegmentFiles.deletedSuffix) || entry.name.hasSuffix(".tmp") {
                 try storage { () throws(FileError) in try fileSystem.remove(directory + "/" + entry.name) }
             }
             guard let file = SegmentFiles.parse(entry.name) else { continue }

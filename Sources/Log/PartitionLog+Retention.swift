@@ -80,7 +80,7 @@ extension PartitionLog {
             let count = view.segments.indices.dropLast().prefix { view.segments[$0 + 1].base <= view.startOffset }.count
             guard count > 0 else { return [] }
             let first = view.segments[count].base
-            let paths = try markDeleted(Array(view.segments[..<count]), keeping: []) { $0 < first }
+            let paths = try markDeleted(Array(view.segments[..<count])) { $0 < first }
             published.withLock { $0.segments.removeFirst(count) }
             try trimEpochs(to: view.startOffset)
             return paths
@@ -88,10 +88,9 @@ extension PartitionLog {
     }
 
     /// Renames the files of `segments`, and the producer snapshots whose offsets `isObsolete` names, durably.
-    /// The segments stay readable: their files are open, and so are their indexes then. `kept`: bases whose snapshots
-    /// stay.
+    /// The segments stay readable: their files are open, and so are their indexes then.
     func markDeleted(
-        _ segments: [Segment], keeping kept: Set<Offset>, _ isObsolete: (Offset) -> Bool
+        _ segments: [Segment], _ isObsolete: (Offset) -> Bool
     ) throws(StorageError) -> [String] {
         for segment in segments { try segment.openIndexes() }
         let bases = Set(segments.map(\.base))
@@ -99,9 +98,7 @@ extension PartitionLog {
             var paths: [String] = []
             for entry in try fileSystem.entries(directory) {
                 guard let file = SegmentFiles.parse(entry.name) else { continue }
-                let goes =
-                    file.kind == .producerSnapshot
-                    ? isObsolete(file.base) && !kept.contains(file.base) : bases.contains(file.base)
+                let goes = file.kind == .producerSnapshot ? isObsolete(file.base) : bases.contains(file.base)
                 guard goes else { continue }
                 let path = directory + "/" + entry.name
                 try fileSystem.rename(path, to: path + SegmentFiles.deletedSuffix)

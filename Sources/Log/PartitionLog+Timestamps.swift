@@ -49,6 +49,8 @@ extension PartitionLog {
         in segment: Segment, at position: Int, _ header: BatchHeader, atOrAfter timestamp: Timestamp,
         from start: Offset
     ) throws(StorageError) -> TimestampedOffset? {
+        // Compaction leaves a batch without records where a producer's sequence must not be lost.
+        guard header.recordCount > 0 else { return nil }
         if header.isLogAppendTime {
             return TimestampedOffset(timestamp: header.maxTimestamp, offset: max(header.baseOffset, start))
         }

@@ -45,6 +45,7 @@ package final class PartitionLog: Sendable {
     let leaderEpochs: Mutex<LeaderEpochs>
     /// The turn of those who go by the names of the log's files; true when there is to be no maintenance any more.
     let maintenanceTurn = Mutex(false)
+    let compactionStanding = Mutex(CompactionStanding())
 
     /// A log whose segments were loaded and whose tail is known.
     package init(

@@ -66,6 +66,9 @@ package struct RecordReader {
         return Record(shape, cursor.bytes, in: header)
     }
 
+    /// What the last shape's positions count in.
+    var content: ByteSlice { cursor.bytes }
+
     /// The next record's shape in the present content of the cursor.
     mutating func nextShape() throws(RecordError) -> RecordShape? {
         guard index < Int(header.recordCount) else {
