@@ -151,6 +151,7 @@ extension ReplicaFolders {
 extension Broker {
     /// Begins the background work on the logs; inside the controller's loop, once the node serves.
     func beginMaintenance() {
+        CompactionDriver(broker: self, loop: controllerLoop).begin()
         look(every: .milliseconds(Int64(node.int("log.retention.check.interval.ms"))))
         every(.seconds(1)) { broker in
             guard broker.replicas.maintenance.hasDue else { return }

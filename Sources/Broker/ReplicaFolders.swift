@@ -75,6 +75,7 @@ final class ReplicaFolders: Sendable {
     private func forgetCheckpoints() {
         do {
             try writeCheckpoints()
+            try writeCleaned()
         } catch {
             logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
         }
@@ -165,6 +166,7 @@ final class ReplicaFolders: Sendable {
             configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero)
         let log = try loader.load(startOffset: .zero)
         if let start = checkpoints.startOffsets[id] { log.advanceStart(to: start) }
+        log.compaction.cleaned = checkpoints.cleanedOffsets[id]
         if let fault = loader.recovery.fault {
             logger.warning(
                 "log", "cut a torn end",
@@ -257,6 +259,23 @@ final class ReplicaFolders: Sendable {
         for folder in folders { try folder.write { checkpoints(of: folder) } }
     }
 
+    /// Writes how far compaction came with the logs of each folder.
+    func writeCleaned() throws(StorageError) {
+        for folder in folders {
+            try folder.writeCleaned {
+                let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
+                var offsets: [TopicPartition: Offset] = [:]
+                for (id, entry) in replicas where entry.folder === folder {
+                    offsets[id] = entry.partition.log.compaction.cleaned
+                }
+                for (id, entry) in failed where entry.folder === folder {
+                    offsets[id] = entry.checkpoints.cleanedOffsets[id]
+                }
+                return offsets
+            }
+        }
+    }
+
     private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
         let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
         var checkpoints = LogFolder.Checkpoints()
@@ -342,6 +361,10 @@ extension LogConfiguration {
         retentionMilliseconds = topic.retentionMilliseconds
         retentionBytes = topic.retentionBytes
         fileDeleteDelay = .milliseconds(topic.fileDeleteDelayMilliseconds)
+        deleteRetentionMilliseconds = topic.deleteRetentionMilliseconds
+        cleanableRatio = topic.cleanableRatio
+        compactionLagMilliseconds = topic.compactionLagMilliseconds
+        compactionLagMaxMilliseconds = topic.compactionLagMaxMilliseconds
         segmentBytes = topic.segmentBytes
         segmentAge = .milliseconds(topic.segmentMilliseconds)
         segmentJitter = .milliseconds(topic.segmentJitterMilliseconds)

@@ -101,18 +101,18 @@ log.retention.minutes | ~int | | | r | works | The same in minutes.
 log.retention.hours | int | 168 | | r | works | The same in hours.
 log.retention.bytes | long | -1 | -1.. | c | works | Bytes kept of a partition; -1 is no limit.
 log.retention.check.interval.ms | long | 300000 | 1.. | r | works | The time between two searches for old segments.
-log.cleanup.policy | list | delete | | c | later | What happens to old segments: delete, compact, or both.
-log.cleaner.enable | bool | true | | r | later | Whether compaction runs.
-log.cleaner.threads | int | 1 | 0.. | c | pointless | Threads of compaction.
-log.cleaner.io.max.bytes.per.second | double | 1.7976931348623157E308 | | c | later | The most that compaction reads and writes a second.
-log.cleaner.dedupe.buffer.size | long | 134217728 | 1.. | c | later | Memory of compaction for its keys.
+log.cleanup.policy | list | delete | | c | works | What happens to old segments: delete, compact, or both.
+log.cleaner.enable | bool | true | | r | works | Whether compaction runs.
+log.cleaner.threads | int | 1 | 0.. | c | works | Threads of compaction.
+log.cleaner.io.max.bytes.per.second | double | 1.7976931348623157E308 | | c | works | The most that compaction reads and writes a second.
+log.cleaner.dedupe.buffer.size | long | 134217728 | 1.. | c | works | Memory of compaction for its keys.
 log.cleaner.io.buffer.size | int | 524288 | 0.. | c | pointless | Memory of compaction for reading and writing.
-log.cleaner.io.buffer.load.factor | double | 0.9 | | c | pointless | How full the table of keys may get.
-log.cleaner.backoff.ms | long | 15000 | 0.. | c | later | The wait when there is nothing to compact.
-log.cleaner.min.cleanable.ratio | double | 0.5 | 0..1 | c | later | The share of uncompacted bytes at which compaction begins.
-log.cleaner.delete.retention.ms | long | 86400000 | 0.. | c | later | How long a tombstone stays readable.
-log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | c | later | The shortest time that a record stays uncompacted.
-log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | later | The longest time that a record stays uncompacted.
+log.cleaner.io.buffer.load.factor | double | 0.9 | | c | works | How full the table of keys may get.
+log.cleaner.backoff.ms | long | 15000 | 0.. | c | works | The wait when there is nothing to compact.
+log.cleaner.min.cleanable.ratio | double | 0.5 | 0..1 | c | works | The share of uncompacted bytes at which compaction begins.
+log.cleaner.delete.retention.ms | long | 86400000 | 0.. | c | works | How long a tombstone stays readable.
+log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | c | works | The shortest time that a record stays uncompacted.
+log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | works | The longest time that a record stays uncompacted.
 log.index.size.max.bytes | int | 10485760 | 4.. | c | works | The most that an index of a segment may take.
 log.index.interval.bytes | int | 4096 | 0.. | c | works | At least so many bytes lie between two index entries.
 log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | refused | Sync a log after so many records.

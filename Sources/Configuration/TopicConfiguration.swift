@@ -26,6 +26,10 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var retentionMilliseconds: Int64 = 604_800_000
     package var retentionBytes = -1
     package var fileDeleteDelayMilliseconds: Int64 = 60_000
+    package var deleteRetentionMilliseconds: Int64 = 86_400_000
+    package var cleanableRatio = 0.5
+    package var compactionLagMilliseconds: Int64 = 0
+    package var compactionLagMaxMilliseconds: Int64 = .max
 
     /// The settings that follow from the topic's own values, the dynamic values of the broker and of the cluster, and
     /// the node's configuration, in this order of precedence.
@@ -57,6 +61,10 @@ package struct TopicConfiguration: Hashable, Sendable {
         retentionMilliseconds = long("retention.ms")
         retentionBytes = int("retention.bytes")
         fileDeleteDelayMilliseconds = long("file.delete.delay.ms")
+        deleteRetentionMilliseconds = long("delete.retention.ms")
+        cleanableRatio = layers["min.cleanable.dirty.ratio"].flatMap { Double($0) } ?? 0.5
+        compactionLagMilliseconds = long("min.compaction.lag.ms")
+        compactionLagMaxMilliseconds = long("max.compaction.lag.ms")
     }
 }
 

@@ -45,6 +45,9 @@ final class Machine {
             let settings = [
                 GivenValue(key: "listeners", value: "PLAINTEXT://node:9092", origin: .flag),
                 GivenValue(key: "log.dirs", value: "/data", origin: .flag),
+                // Often enough for a short history.
+                GivenValue(key: "log.retention.check.interval.ms", value: "200", origin: .flag),
+                GivenValue(key: "log.cleaner.backoff.ms", value: "50", origin: .flag),
             ]
             broker = try Broker.start(environment, try NodeConfiguration(settings), logger: logger) { failure in
                 if let failure { self.fail("\(failure)") }
