@@ -45,6 +45,10 @@ package enum AppendRefusal: Hashable, Sendable {
     case notEnoughReplicas
     case outOfOrderSequence
     case fencedProducerEpoch
+    /// A transaction's end from a coordinator that was replaced.
+    case fencedCoordinatorEpoch
+    /// A record outside of the transaction that its producer has open.
+    case transactionIsOpen
     case storage(StorageError)
 }
 
@@ -174,6 +178,8 @@ extension Partition {
                 return .duplicate(baseOffset: batch.baseOffset, timestamp: batch.timestamp, startOffset: start)
             case .outOfOrder: return .refused(.outOfOrderSequence)
             case .fencedEpoch: return .refused(.fencedProducerEpoch)
+            case .fencedCoordinator: return .refused(.fencedCoordinatorEpoch)
+            case .transactionIsOpen: return .refused(.transactionIsOpen)
             }
         }
     }

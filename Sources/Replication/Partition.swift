@@ -49,14 +49,21 @@ package final class Partition: Sendable {
         self.topicId = topicId
         self.log = log
         state = Mutex(State())
-        committedEnd = Atomic(min(highWatermark, log.endOffset).rawValue)
+        let committed = min(highWatermark, log.endOffset)
+        committedEnd = Atomic(committed.rawValue)
+        log.settleTransactions(below: committed)
     }
 
     /// Records below are committed: the only ones that a consumer sees.
     package var highWatermark: Offset { Offset(committedEnd.load(ordering: .acquiring)) }
 
     /// Records below are committed and not part of an open transaction.
-    package var lastStableOffset: Offset { highWatermark }
+    package var lastStableOffset: Offset {
+        // In this order: a transaction that begins meanwhile begins at or above the high watermark that was read.
+        let committed = highWatermark
+        guard let unstable = log.firstUnstableOffset else { return committed }
+        return max(min(committed, unstable), min(committed, log.startOffset))
+    }
 
     /// The leader's state, or nil on a follower.
     package var leader: PartitionLeader? { state.withLock { $0.leader } }
@@ -99,6 +106,7 @@ package final class Partition: Sendable {
     func raiseHighWatermark(to offset: Offset) {
         let (before, _) = committedEnd.max(offset.rawValue, ordering: .acquiringAndReleasing)
         guard offset.rawValue > before else { return }
+        log.settleTransactions(below: offset)
         let (released, watchers) = state.withLock { state -> ([Unacknowledged], [Watcher]) in
             let watchers = state.watchers
             if !watchers.isEmpty { state.watchers = [] }
