@@ -136,8 +136,8 @@ compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,produce
 compression.gzip.level | int | -1 | -1..9 | c | works | Level for gzip when the broker compresses.
 compression.lz4.level | int | 9 | 1..17 | c | works | Level for lz4 when the broker compresses.
 compression.zstd.level | int | 3 | -131072..22 | c | works | Level for zstd when the broker compresses.
-producer.id.expiration.ms | int | 86400000 | 1.. | c | later | How long a silent producer is remembered.
-producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | later | How often forgotten producers are looked for.
+producer.id.expiration.ms | int | 86400000 | 1.. | c | works | How long a silent producer is remembered.
+producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | works | How often forgotten producers are looked for.
 replica.lag.time.max.ms | long | 30000 | | r | later | A follower that is behind for longer leaves the ISR.
 replica.fetch.max.bytes | int | 1048576 | 0.. | r | later | What a follower asks for of a partition.
 replica.fetch.min.bytes | int | 1 | | r | later | What a follower waits for.
