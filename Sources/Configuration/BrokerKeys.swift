@@ -115,9 +115,10 @@ log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | c | later | The shortest ti
 log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | later | The longest time that a record stays uncompacted.
 log.index.size.max.bytes | int | 10485760 | 4.. | c | works | The most that an index of a segment may take.
 log.index.interval.bytes | int | 4096 | 0.. | c | works | At least so many bytes lie between two index entries.
-log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | refused | Sync a log after so many records.
-log.flush.interval.ms | ~long | | | c | refused | Sync a log after so much time.
-log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | refused | How often logs are looked at for a sync.
+log.durability | string | page-cache | page-cache,fsync | c | works | The durability of topics that do not say it.
+log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | works | Sync a log after so many records.
+log.flush.interval.ms | ~long | | | c | works | Sync a log after so much time.
+log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | works | How often logs are looked at for a sync.
 log.flush.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two recovery point checkpoints.
 log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two log start checkpoints.
 log.segment.delete.delay.ms | long | 60000 | 0.. | c | later | How long a removed file stays on disk.

@@ -23,6 +23,10 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var segmentJitterMilliseconds: Int64 = 0
     package var segmentIndexBytes = 10 << 20
     package var indexIntervalBytes = 4096
+    /// Records that may be unsynced before an append waits for the sync; 1 under `durability=fsync`.
+    package var flushRecords: Int64 = .max
+    /// How long records may be unsynced; the greatest value is for ever.
+    package var flushMilliseconds: Int64 = .max
 
     /// The settings that follow from the topic's own values, the dynamic values of the broker and of the cluster, and
     /// the node's configuration, in this order of precedence.
@@ -51,6 +55,8 @@ package struct TopicConfiguration: Hashable, Sendable {
         segmentJitterMilliseconds = long("segment.jitter.ms")
         segmentIndexBytes = int("segment.index.bytes")
         indexIntervalBytes = int("index.interval.bytes")
+        flushRecords = layers["durability"] == "fsync" ? 1 : long("flush.messages")
+        flushMilliseconds = long("flush.ms")
     }
 }
 

@@ -40,6 +40,7 @@ extension PartitionLog {
         package var rolls: Bool { !sealed.isEmpty }
         package var firstOffset: Offset { before.endOffset }
         package var endOffset: Offset { after.endOffset }
+        var byteCount: Int { batches.reduce(0) { $0 + $1.header.byteCount } }
 
         mutating func leaveOut(_ outcome: Outcome) { outcomes.append(outcome) }
 

@@ -39,6 +39,11 @@ package final class PartitionLog: Sendable {
     private let settings: Mutex<LogConfiguration>
     /// Everything below is durable; moved by `sync`.
     package let recoveryPoint: Atomic<Int64>
+    /// The base of the active segment when the folder was synced last, or -1.
+    let directorySyncedAt = Atomic<Int64>(-1)
+    /// Bytes appended by this process, and how many of them are durable.
+    let appendedBytes = Atomic(0)
+    let syncedBytes = Atomic(0)
     /// Advanced at `plan` and taken back at `abandon`.
     let producerStates: Mutex<ProducerStates>
     /// Producers as they were where segments begin, to be written by the next sync.
@@ -177,6 +182,7 @@ package final class PartitionLog: Sendable {
         noteEpochs(of: plan.batches)
         if plan.touchesTransactions { publishUnstable() }
         tail.withLock { $0 = plan.after }
+        appendedBytes.add(plan.byteCount, ordering: .releasing)
         published.withLock { published in
             published.end = plan.after.endOffset
             published.activeSize = plan.after.segmentSize

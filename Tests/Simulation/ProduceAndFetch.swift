@@ -45,7 +45,9 @@ final class SimulatedProducer {
                         $0.numPartitions = 1
                         $0.replicationFactor = 1
                         // Small segments and dense indexes, so that a short history has many of both.
-                        $0.configs = [("internal.segment.bytes", "1500"), ("index.interval.bytes", "100")].map { pair in
+                        var configs = [("internal.segment.bytes", "1500"), ("index.interval.bytes", "100")]
+                        if self.oracle.isStrict { configs.append(("durability", "fsync")) }
+                        $0.configs = configs.map { pair in
                             CreateTopicsRequest.CreatableTopicConfig {
                                 $0.name = pair.0
                                 $0.value = pair.1
@@ -205,7 +207,7 @@ package enum ProduceAndFetch {
         let internet = VirtualInternet(world)
         internet.breakChance = world.chance(30) ? 1 : 0
         let machine = Machine(world, internet)
-        let oracle = Oracle(world)
+        let oracle = Oracle(world, isStrict: world.chance(40))
         let producer = SimulatedProducer(world, internet, oracle, total: world.number(in: 20...120))
         let consumer = SimulatedConsumer("consumer", world, internet, oracle)
         machine.start()
