@@ -8,6 +8,7 @@ package import Configuration
 internal import Controller
 package import Environment
 internal import Log
+internal import Replication
 internal import Raft
 internal import WireProtocol
 
@@ -176,6 +177,12 @@ extension Broker {
                 } catch {
                     broker.logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
                 }
+            }
+        }
+        every(.milliseconds(Int64(node.int("producer.id.expiration.check.interval.ms")))) { broker in
+            let limit = Duration.milliseconds(Int64(broker.dynamicInt("producer.id.expiration.ms")))
+            for replica in broker.replicas.all() {
+                replica.partition.log.expireProducers(at: broker.wallClock, after: limit)
             }
         }
         every(.seconds(10)) { broker in

@@ -36,6 +36,8 @@ final class ReplicaFolders: Sendable {
     private let state = Mutex(State())
     let logger: Logger
     let maintenance: LogMaintenance
+    /// One for each folder.
+    private let syncs: [SyncQueue]
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], node: NodeConfiguration, environment: Environment, logger: Logger
@@ -46,6 +48,12 @@ final class ReplicaFolders: Sendable {
         self.environment = environment
         self.logger = logger
         maintenance = LogMaintenance(environment: environment, logger: logger)
+        syncs = folders.map { folder in
+            // Without the disk's own sync, files are synced one by one.
+            SyncQueue(pool: environment.pool, disk: try? environment.fileSystem.disk(folder.path)) { partition, error in
+                logger.error("log", "cannot sync", [("partition", "\(partition.id)"), ("reason", "\(error)")])
+            }
+        }
     }
 
     var localId: NodeId { NodeId(node.nodeId) }
@@ -107,6 +115,7 @@ final class ReplicaFolders: Sendable {
         _ partition: PartitionImage, _ replica: Partition, _ configuration: TopicConfiguration
     ) throws(StorageError) {
         replica.log.configuration = LogConfiguration(configuration, of: replica.id)
+        replica.setSyncPolicy(SyncPolicy(configuration))
         guard partition.leader == localId else { return replica.resign() }
         // No more replicas can be in sync than there are.
         let minimum = min(configuration.minimumInSync, partition.replicas.count)
@@ -186,7 +195,12 @@ final class ReplicaFolders: Sendable {
                         logger.error("log", "cannot sync", [("partition", "\(id)"), ("reason", "\(error)")])
                     }
                 }
-            })
+            }, onSyncDue: { [syncs = syncs(of: folder)] partition in syncs.add(partition) })
+    }
+
+    private func syncs(of folder: LogFolder) -> SyncQueue {
+        guard let index = folders.firstIndex(where: { $0 === folder }) else { preconditionFailure("a folder of others") }
+        return syncs[index]
     }
 
     private func retire(_ topic: TopicView) {
@@ -370,5 +384,14 @@ extension LogConfiguration {
         segmentJitter = .milliseconds(topic.segmentJitterMilliseconds)
         segmentIndexBytes = topic.segmentIndexBytes
         indexIntervalBytes = topic.indexIntervalBytes
+    }
+}
+
+extension SyncPolicy {
+    /// What a topic's settings mean for its syncs.
+    init(_ topic: TopicConfiguration) {
+        self.init(
+            recordsMax: topic.flushRecords,
+            ageMax: topic.flushMilliseconds == .max ? nil : .milliseconds(topic.flushMilliseconds))
     }
 }

@@ -115,9 +115,10 @@ log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | c | works | The shortest ti
 log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | works | The longest time that a record stays uncompacted.
 log.index.size.max.bytes | int | 10485760 | 4.. | c | works | The most that an index of a segment may take.
 log.index.interval.bytes | int | 4096 | 0.. | c | works | At least so many bytes lie between two index entries.
-log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | refused | Sync a log after so many records.
-log.flush.interval.ms | ~long | | | c | refused | Sync a log after so much time.
-log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | refused | How often logs are looked at for a sync.
+log.durability | string | page-cache | page-cache,fsync | c | works | The durability of topics that do not say it.
+log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | works | Sync a log after so many records.
+log.flush.interval.ms | ~long | | | c | works | Sync a log after so much time.
+log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | works | How often logs are looked at for a sync.
 log.flush.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two recovery point checkpoints.
 log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two log start checkpoints.
 log.segment.delete.delay.ms | long | 60000 | 0.. | c | works | How long a removed file stays on disk.
@@ -136,8 +137,8 @@ compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,produce
 compression.gzip.level | int | -1 | -1..9 | c | works | Level for gzip when the broker compresses.
 compression.lz4.level | int | 9 | 1..17 | c | works | Level for lz4 when the broker compresses.
 compression.zstd.level | int | 3 | -131072..22 | c | works | Level for zstd when the broker compresses.
-producer.id.expiration.ms | int | 86400000 | 1.. | c | later | How long a silent producer is remembered.
-producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | later | How often forgotten producers are looked for.
+producer.id.expiration.ms | int | 86400000 | 1.. | c | works | How long a silent producer is remembered.
+producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | works | How often forgotten producers are looked for.
 replica.lag.time.max.ms | long | 30000 | | r | later | A follower that is behind for longer leaves the ISR.
 replica.fetch.max.bytes | int | 1048576 | 0.. | r | later | What a follower asks for of a partition.
 replica.fetch.min.bytes | int | 1 | | r | later | What a follower waits for.

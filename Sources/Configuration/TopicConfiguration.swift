@@ -30,6 +30,10 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var cleanableRatio = 0.5
     package var compactionLagMilliseconds: Int64 = 0
     package var compactionLagMaxMilliseconds: Int64 = .max
+    /// Records that may be unsynced before an append waits for the sync; 1 under `durability=fsync`.
+    package var flushRecords: Int64 = .max
+    /// How long records may be unsynced; the greatest value is for ever.
+    package var flushMilliseconds: Int64 = .max
 
     /// The settings that follow from the topic's own values, the dynamic values of the broker and of the cluster, and
     /// the node's configuration, in this order of precedence.
@@ -65,6 +69,8 @@ package struct TopicConfiguration: Hashable, Sendable {
         cleanableRatio = layers["min.cleanable.dirty.ratio"].flatMap { Double($0) } ?? 0.5
         compactionLagMilliseconds = long("min.compaction.lag.ms")
         compactionLagMaxMilliseconds = long("max.compaction.lag.ms")
+        flushRecords = layers["durability"] == "fsync" ? 1 : long("flush.messages")
+        flushMilliseconds = long("flush.ms")
     }
 }
 

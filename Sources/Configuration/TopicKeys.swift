@@ -7,10 +7,11 @@ compression.gzip.level | int | -1 | -1..9 | c | works | Level for gzip when the 
 compression.lz4.level | int | 9 | 1..17 | c | works | Level for lz4 when the broker compresses.
 compression.zstd.level | int | 3 | -131072..22 | c | works | Level for zstd when the broker compresses.
 delete.retention.ms | long | 86400000 | 0.. | c | works | How long a tombstone stays readable in a compacted topic.
+durability | string | page-cache | page-cache,fsync | c | works | Whether a record is acknowledged when the kernel has it, or when it is synced to the disk.
 errors.deadletterqueue.group.enable | bool | false | | c | later | Whether share groups may write dead letters to this topic.
 file.delete.delay.ms | long | 60000 | 0.. | c | works | How long a removed file stays on disk.
-flush.messages | long | 9223372036854775807 | 1.. | c | refused | Sync the log after so many records.
-flush.ms | long | 9223372036854775807 | 0.. | c | refused | Sync the log after so much time.
+flush.messages | long | 9223372036854775807 | 1.. | c | works | Sync the log after so many records.
+flush.ms | long | 9223372036854775807 | 0.. | c | works | Sync the log after so much time.
 follower.replication.throttled.replicas | list | "" | | c | later | Replicas whose replication is throttled on the follower.
 index.interval.bytes | int | 4096 | 0.. | c | works | At least so many bytes lie between two index entries.
 internal.segment.bytes | ~int | | 1.. | c | works | A segment size below the usual minimum, for tests.
@@ -49,6 +50,7 @@ package let topicSynonyms: [String: [String]] = [
     "compression.zstd.level": ["compression.zstd.level"],
     "delete.retention.ms": ["log.cleaner.delete.retention.ms"],
     "file.delete.delay.ms": ["log.segment.delete.delay.ms"],
+    "durability": ["log.durability"],
     "flush.messages": ["log.flush.interval.messages"],
     "flush.ms": ["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
     "index.interval.bytes": ["log.index.interval.bytes"],

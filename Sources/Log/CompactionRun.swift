@@ -87,7 +87,7 @@ package final class CompactionRun: Sendable {
             bytes: table.bytes, loadFactor: table.loadFactor, keysMax: Int(max(0, range.end - range.firstDirty)),
             seed: table.seed)
         let first = view.segments[..<count].lastIndex { $0.base <= range.firstDirty } ?? 0
-        let sweep = TransactionSweep(try log.abortedTransactions(Array(view.segments.dropLast())))
+        let sweep = TransactionSweep(try log.abortedTransactions(in: view.segments[0].base..<range.end))
         state = Mutex(
             State(
                 configuration: configuration, segments: Array(view.segments[..<count]),

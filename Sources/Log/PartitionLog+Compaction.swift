@@ -62,21 +62,6 @@ extension PartitionLog {
         }
     }
 
-    /// The aborted transactions whose markers lie in sealed segments.
-    func abortedTransactions(_ segments: [Segment]) throws(StorageError) -> [AbortedTransaction] {
-        var found: [AbortedTransaction] = []
-        for segment in segments {
-            let path = segment.path(.transactionIndex)
-            guard let content = try CheckpointFile.content(path, fileSystem) else { continue }
-            do {
-                found += try TransactionIndex.decode(content)
-            } catch {
-                throw .malformed(path: path, reason: "\(error)")
-            }
-        }
-        return found
-    }
-
     /// Puts the finished segment at `base`, of `size` bytes, in the place of `old`. Answers the paths of the old files,
     /// which readers may still have open. When the old ones are not in the log any more, the new one is dropped and
     /// `.closed` thrown. A failure half way ends the maintenance of the log: the next start brings the swap to its end.

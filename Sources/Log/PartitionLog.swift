@@ -38,10 +38,19 @@ package final class PartitionLog: Sendable {
     private let settings: Mutex<LogConfiguration>
     /// Everything below is durable; moved by `sync`.
     package let recoveryPoint: Atomic<Int64>
+    /// The base of the active segment when the folder was synced last, or -1.
+    let directorySyncedAt = Atomic<Int64>(-1)
+    /// Bytes appended by this process, and how many of them are durable.
+    let appendedBytes = Atomic(0)
+    let syncedBytes = Atomic(0)
     /// Advanced at `plan` and taken back at `abandon`.
-    private let producerStates: Mutex<ProducerStates>
+    let producerStates: Mutex<ProducerStates>
+    /// Producers as they were where segments begin, to be written by the next sync.
+    let snapshots = Mutex<[(offset: Offset, producers: ProducerStates)]>([])
+    /// Where the first transaction begins that is not known to be over; `Int64.max` if there is none.
+    let firstUnstable = Atomic<Int64>(.max)
     /// Set by the first failed sync: what the kernel dropped then, a later sync would not tell of.
-    private let syncFailure = Mutex<StorageError?>(nil)
+    let syncFailure = Mutex<StorageError?>(nil)
     let leaderEpochs: Mutex<LeaderEpochs>
     /// The turn of those who go by the names of the log's files; true when there is to be no maintenance any more.
     let maintenanceTurn = Mutex(false)
@@ -64,6 +73,7 @@ package final class PartitionLog: Sendable {
         published = Mutex(
             Published(
                 segments: segments, end: tail.endOffset, activeSize: tail.segmentSize, startOffset: startOffset))
+        publishUnstable()
     }
 
     package var configuration: LogConfiguration {
@@ -91,49 +101,22 @@ package final class PartitionLog: Sendable {
 
     // MARK: Appending
 
-    /// Batches with their offsets assigned, and where they will be written.
-    package struct AppendPlan: Sendable {
-        package fileprivate(set) var batches: [RecordBatch] = []
-        /// One for each batch that was offered: what became of it, and its base offset if it is appended.
-        package fileprivate(set) var outcomes: [Outcome] = []
-        fileprivate var admissions: [LogTail.Admission] = []
-        fileprivate var before: LogTail
-        fileprivate var after: LogTail
-        fileprivate var segments: [Segment] = []
-        /// Of each segment that ends in this plan, how it ended.
-        fileprivate var sealed: [LogTail] = []
-        fileprivate var replacedProducers: [(id: Int64, state: ProducerStates.Producer?)] = []
-
-        /// Whether a segment ends with this plan.
-        package var rolls: Bool { !sealed.isEmpty }
-        package var firstOffset: Offset { before.endOffset }
-        package var endOffset: Offset { after.endOffset }
-    }
-
-    /// What becomes of an offered batch.
-    package struct Outcome: Hashable, Sendable {
-        package var verdict: ProducerStates.Verdict
-        /// The offset of the first record, of an appended batch or of the one that it repeats.
-        package var baseOffset: Offset
-    }
-
     /// Assigns the next offsets to `batches`, in order, and decides where segments end. Touches no file.
     /// Batches that repeat what is there, leave a gap, or come from a fenced producer are left out.
     package func plan(_ batches: [RecordBatch], epoch: LeaderEpoch) -> AppendPlan {
         let configuration = configuration
-        let before = tail.withLock { $0 }
-        var plan = AppendPlan(before: before, after: before)
+        var plan = AppendPlan(behind: tail.withLock { $0 })
         producerStates.withLock { producers in
             for var batch in batches {
-                let verdict = producers.verdict(on: batch.header)
+                let verdict = producers.verdict(on: batch)
                 switch verdict {
                 case .append:
                     batch.place(at: plan.after.endOffset, epoch: epoch)
                     plan.add(batch, configuration, &producers)
                 case .duplicate(let known):
-                    plan.outcomes.append(Outcome(verdict: verdict, baseOffset: known.baseOffset))
-                case .outOfOrder, .fencedEpoch:
-                    plan.outcomes.append(Outcome(verdict: verdict, baseOffset: .none))
+                    plan.leaveOut(Outcome(verdict: verdict, baseOffset: known.baseOffset))
+                case .outOfOrder, .fencedEpoch, .fencedCoordinator, .transactionIsOpen:
+                    plan.leaveOut(Outcome(verdict: verdict, baseOffset: .none))
                 }
             }
         }
@@ -143,8 +126,7 @@ package final class PartitionLog: Sendable {
     /// Takes over batches that a leader has placed already (replication, the metadata log).
     package func planReplicated(_ batches: [RecordBatch]) -> AppendPlan {
         let configuration = configuration
-        let before = tail.withLock { $0 }
-        var plan = AppendPlan(before: before, after: before)
+        var plan = AppendPlan(behind: tail.withLock { $0 })
         producerStates.withLock { producers in
             for batch in batches { plan.add(batch, configuration, &producers) }
         }
@@ -184,16 +166,20 @@ package final class PartitionLog: Sendable {
     package func publish(_ plan: AppendPlan) {
         var current = view.active
         var rolled = zip(plan.segments, plan.sealed).makeIterator()
-        for admission in plan.admissions {
+        for (index, admission) in plan.admissions.enumerated() {
             if admission.rolls, let (next, ended) = rolled.next() {
-                seal(current, ended)
+                seal(current, ended.tail)
+                snapshots.withLock { $0.append((next.base, ended.producers)) }
                 publishSegment(next)
                 current = next
             }
             current.addEntries(admission)
+            if let aborted = plan.aborted[index] { current.addAborted(aborted) }
         }
         noteEpochs(of: plan.batches)
+        if plan.touchesTransactions { publishUnstable() }
         tail.withLock { $0 = plan.after }
+        appendedBytes.add(plan.byteCount, ordering: .releasing)
         published.withLock { published in
             published.end = plan.after.endOffset
             published.activeSize = plan.after.segmentSize
@@ -223,15 +209,14 @@ package final class PartitionLog: Sendable {
     func rollEmpty(behind ended: LogTail) throws(StorageError) {
         let next = try beginSegment(at: ended.endOffset)
         seal(view.active, ended)
+        snapshots.withLock { $0.append((next.base, producers)) }
         tail.withLock { $0.beginSegment(at: ended.endOffset) }
         publishSegment(next)
     }
 
     /// Cuts back whatever a failed write left, so that the next append finds the end that readers know.
     package func abandon(_ plan: AppendPlan) throws(StorageError) {
-        producerStates.withLock { producers in
-            for (id, state) in plan.replacedProducers.reversed() { producers.producers[id] = state }
-        }
+        producerStates.withLock { $0.rollBack(to: plan.firstOffset, plan.replacedProducers) }
         for segment in plan.segments {
             try storage { () throws(FileError) in try fileSystem.remove(segment.path(.log)) }
         }
@@ -239,87 +224,10 @@ package final class PartitionLog: Sendable {
         try storage { () throws(FileError) in try active.file.truncate(to: plan.before.segmentSize) }
     }
 
-    // MARK: Epochs and producers
-
-    package var epochs: LeaderEpochs { leaderEpochs.withLock { $0 } }
-    package var producers: ProducerStates { producerStates.withLock { $0 } }
-
-    /// Notes that a leader begins at the end of the log, durably, before it appends.
-    package func beginEpoch(_ epoch: LeaderEpoch) throws(StorageError) {
-        let start = endOffset
-        let changed = leaderEpochs.withLock { epochs in epochs.begin(epoch, at: start) ? epochs : nil }
-        if let changed { try changed.write(to: directory, fileSystem) }
-    }
-
-    private func noteEpochs(of batches: [RecordBatch]) {
-        leaderEpochs.withLock { epochs in
-            for batch in batches where batch.header.leaderEpoch > epochs.latest ?? .none {
-                epochs.begin(batch.header.leaderEpoch, at: batch.header.baseOffset)
-            }
-        }
-    }
-
-    // MARK: Durability
-
-    /// Makes everything published at the time of the call durable and moves the recovery point.
-    package func sync() throws(StorageError) { try sync(withActive: true) }
-
-    /// Makes all segments but the active one durable: what a crash leaves to be scanned is one segment.
-    package func syncSealed() throws(StorageError) { try sync(withActive: false) }
-
-    private func sync(withActive: Bool) throws(StorageError) {
-        if let failure = syncFailure.withLock({ $0 }) { throw failure }
-        do {
-            try maintenanceTurn.withLock { _ throws(StorageError) in try syncOnce(withActive: withActive) }
-        } catch {
-            syncFailure.withLock { $0 = error }
-            throw error
-        }
-    }
-
-    private func syncOnce(withActive: Bool) throws(StorageError) {
-        let view = view
-        let point = recoveryPoint.load(ordering: .acquiring)
-        let end = withActive ? view.end : view.active.base
-        guard end.rawValue > point else { return }
-        for (index, segment) in view.segments.enumerated() {
-            let next = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
-            guard next.rawValue > point, next <= end else { continue }
-            try segment.sync(withIndexes: index + 1 < view.segments.count)
-        }
-        try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) }
-        recoveryPoint.max(end.rawValue, ordering: .acquiringAndReleasing)
-    }
-
-    /// Writes the active indexes and syncs everything: the end of an orderly life.
-    package func close() throws(StorageError) {
-        let tail = tail.withLock { $0 }
-        try view.active.writeIndexes(endingWith: tail.nextTimeEntry())
-        try ProducerSnapshot.write(producers, at: tail.endOffset, to: directory, fileSystem)
-        try epochs.write(to: directory, fileSystem)
-        try sync()
-    }
-
     /// Moves the log start offset forward; segments wholly below it are removed by retention.
     package func advanceStart(to offset: Offset) {
         published.withLock { published in
             published.startOffset = max(published.startOffset, min(offset, published.end))
         }
-    }
-}
-
-extension PartitionLog.AppendPlan {
-    fileprivate mutating func add(
-        _ batch: RecordBatch, _ configuration: LogConfiguration, _ producers: inout ProducerStates
-    ) {
-        batches.append(batch)
-        outcomes.append(PartitionLog.Outcome(verdict: .append, baseOffset: batch.header.baseOffset))
-        let tail = after
-        let admission = after.admit(batch.header, configuration)
-        if admission.rolls { sealed.append(tail) }
-        admissions.append(admission)
-        guard batch.header.hasProducerId else { return }
-        replacedProducers.append((batch.header.producerId, producers.producers[batch.header.producerId]))
-        producers.note(batch.header)
     }
 }

@@ -65,12 +65,12 @@ class Broker:
 
 
 @pytest.fixture
-def make_broker(tmp_path):
-    """Makes brokers that are killed when the test ends."""
+def make_broker_on():
+    """Makes brokers on given folders; they are killed when the test ends."""
     made = []
 
-    def make(*settings):
-        broker = Broker(tmp_path / f"data{len(made)}", settings)
+    def make(folder, *settings):
+        broker = Broker(folder, settings)
         made.append(broker)
         return broker.start()
 
@@ -78,6 +78,19 @@ def make_broker(tmp_path):
     for broker in made:
         if broker.is_running():
             broker.kill()
+
+
+@pytest.fixture
+def make_broker(make_broker_on, tmp_path):
+    """Makes brokers on folders of their own."""
+    count = 0
+
+    def make(*settings):
+        nonlocal count
+        count += 1
+        return make_broker_on(tmp_path / f"data{count}", *settings)
+
+    return make
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ private func layers(
 
     @Test(arguments: [
         ("num.partitions", "x"), ("num.partitions", "0"), ("auto.create.topics.enable", "yes"),
-        ("log.message.timestamp.type", "Other"), ("log.flush.interval.messages", "1"),
+        ("log.message.timestamp.type", "Other"), ("remote.log.storage.system.enable", "true"),
         ("authorizer.class.name", "x"), ("listeners", "nonsense"), ("listeners", "PLAINTEXT://:1,PLAINTEXT://:2"),
         ("listeners", "PLAINTEXT://a:1,OTHER://b:2"), ("advertised.listeners", "PLAINTEXT://0.0.0.0:1"),
         ("process.roles", "broker"), ("controller.quorum.voters", "1@a:1,2@b:1"),

@@ -262,6 +262,7 @@ private func clean(_ log: PartitionLog, now: Int64, tableBytes: Int = 1 << 20) t
         let handle = try #require(FileHandle(forWritingAtPath: path))
         try handle.write(contentsOf: content)
         try handle.close()
+        try log.syncSealed()
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
         let bases = log.view.segments.map(\.base)
         #expect(throws: StorageError.self) { try clean(log, now: 10) }

@@ -45,6 +45,7 @@ final class CuttingFileSystem: FileSystem {
         try real.syncDirectory(path)
     }
 
+    func disk(_ path: String) throws(FileError) -> (any Disk)? { try real.disk(path) }
     func lock(_ path: String) throws(FileError) -> any FileLock { try real.lock(path) }
     func space(_ path: String) throws(FileError) -> (total: Int, free: Int) { try real.space(path) }
 }

@@ -37,11 +37,14 @@ final class Oracle {
     /// Values by offset that a consumer saw.
     private var seen: [Int64: String] = [:]
     private(set) var violations: [String] = []
+    /// The topic syncs before it acknowledges: a loss of power takes nothing that anybody was told of or read.
+    let isStrict: Bool
     private let world: World
 
-    init(_ world: World, _ policy: Policy) {
+    init(_ world: World, _ policy: Policy, isStrict: Bool) {
         self.world = world
         self.policy = policy
+        self.isStrict = isStrict
     }
 
     func violate(_ text: String) {
@@ -70,6 +73,11 @@ final class Oracle {
     /// The machine lost power: what was durable must still be there, what lay behind `end` is gone.
     func lostPower(durableBelow: Int64, end: Int64) {
         if end < durableBelow { violate("the log ended at \(end) after a power cut, and \(durableBelow) was durable") }
+        if isStrict {
+            for offset in Set(acknowledged.keys).union(seen.keys).sorted() where offset >= end {
+                violate("offset \(offset) was synced before anybody knew of it, and is gone; the log ends at \(end)")
+            }
+        }
         acknowledged = acknowledged.filter { $0.key < end }
         seen = seen.filter { $0.key < end }
     }

@@ -44,7 +44,9 @@ final class SimulatedProducer {
                         $0.name = "t"
                         $0.numPartitions = 1
                         $0.replicationFactor = 1
-                        $0.configs = self.oracle.policy.settings.map { pair in
+                        var configs = self.oracle.policy.settings
+                        if self.oracle.isStrict { configs.append(("durability", "fsync")) }
+                        $0.configs = configs.map { pair in
                             CreateTopicsRequest.CreatableTopicConfig {
                                 $0.name = pair.0
                                 $0.value = pair.1
@@ -232,7 +234,7 @@ package enum ProduceAndFetch {
         internet.breakChance = world.chance(30) ? 1 : 0
         let machine = Machine(world, internet)
         let policy: Policy = world.chance(40) ? .compact : world.chance(30) ? .delete : .keepAll
-        let oracle = Oracle(world, policy)
+        let oracle = Oracle(world, policy, isStrict: world.chance(40))
         let producer = SimulatedProducer(world, internet, oracle, total: world.number(in: 20...120))
         let consumer = SimulatedConsumer("consumer", world, internet, oracle)
         machine.start()

@@ -73,7 +73,7 @@ final class Inode {
 /// The disk of one simulated machine; it outlives the processes that use it.
 ///
 /// Proof of `@unchecked Sendable`: as for `World`.
-final class VirtualDisk: FileSystem, @unchecked Sendable {
+final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
     private enum NameChange {
         case bind(String, Inode)
         case unbind(String)
@@ -184,6 +184,14 @@ final class VirtualDisk: FileSystem, @unchecked Sendable {
         let path = VirtualDisk.resolve(path)
         for (folder, change) in pendingNames where folder == path { apply(change, to: &durableNames) }
         pendingNames.removeAll { $0.folder == path }
+    }
+
+    func disk(_ path: String) throws(FileError) -> (any Disk)? { self }
+
+    func sync() throws(FileError) {
+        for (_, change) in pendingNames { apply(change, to: &durableNames) }
+        pendingNames = []
+        for inode in names.values { inode.sync() }
     }
 
     func lock(_ path: String) throws(FileError) -> any FileLock {

@@ -220,6 +220,8 @@ extension AppendRefusal {
         case .notEnoughReplicas: .notEnoughReplicas
         case .outOfOrderSequence: .outOfOrderSequenceNumber
         case .fencedProducerEpoch: .invalidProducerEpoch
+        case .fencedCoordinatorEpoch: .transactionCoordinatorFenced
+        case .transactionIsOpen: .invalidTxnState
         case .storage: .kafkaStorageError
         }
     }
