@@ -12,16 +12,22 @@ final class Machine {
     let world: World
     let internet: VirtualInternet
     let disk: VirtualDisk
+    private let settings: [(key: String, value: String)]
     private(set) var broker: Broker?
     private var life = Life("none")
     private var loops: [VirtualLoop] = []
     private(set) var failure: String?
     private var starts = 0
 
-    init(_ world: World, _ internet: VirtualInternet) {
+    /// A machine with an empty disk, or with what `disk` holds now.
+    init(
+        _ world: World, _ internet: VirtualInternet, _ settings: [(key: String, value: String)] = [],
+        disk: VirtualDisk? = nil
+    ) {
         self.world = world
         self.internet = internet
-        disk = VirtualDisk(world)
+        self.settings = settings
+        self.disk = disk?.copy(in: world) ?? VirtualDisk(world)
     }
 
     /// The broker has registered and answers.
@@ -42,11 +48,9 @@ final class Machine {
             noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
         }
         do {
-            let settings = [
-                GivenValue(key: "listeners", value: "PLAINTEXT://node:9092", origin: .flag),
-                GivenValue(key: "log.dirs", value: "/data", origin: .flag),
-            ]
-            broker = try Broker.start(environment, try NodeConfiguration(settings), logger: logger) { failure in
+            let given = [("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data")] + settings
+            let values = given.map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
+            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger) { failure in
                 if let failure { self.fail("\(failure)") }
             }
         } catch {
