@@ -102,6 +102,10 @@ let package = Package(
             "ClientTests", ["Client", "Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
         tests("CommandTests", ["martlet"]),
         tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
+        tests("RaftTests", ["Raft", "Basics"]),
+        tests(
+            "ClusterImageTests",
+            ["ClusterImage", "Log", "Records", "Reactor", "WireProtocol", "Environment", "Bytes", "Basics"]),
         tests(
             "BrokerTests",
             [

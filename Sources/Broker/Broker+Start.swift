@@ -1,5 +1,7 @@
 // Starting a node: lock and check the folders, format what is empty, load the metadata, open the logs, listen, lead,
-// register, serve. And stopping it: answer what is under way, close the logs, note that all is in order.
+// register, serve.
+//
+// A start always comes to its end, and a stop that arrives meanwhile waits for it: see `Broker+Stop`.
 
 internal import Basics
 internal import Bytes
@@ -28,7 +30,10 @@ extension Broker {
             identity: opened.identity, view: view)
         let limits = Limits(node, loops: environment.loops.count)
         let starting = Handover(metadata)
-        let listeners = Handover([any ListeningSocket]())
+        let ended: @Sendable (StartFailure?) -> Void = { failure in
+            completion(failure)
+            broker.startEnded()
+        }
         for loop in environment.loops {
             loop.post {
                 let shard = Shard(loop: loop, broker: broker, limits: limits, logger: logger, view: view)
@@ -39,7 +44,7 @@ extension Broker {
                 }
                 guard isLast else { return }
                 broker.controllerLoop.post {
-                    broker.lead(starting.take(), listeners, completion)
+                    broker.lead(starting.take(), ended)
                 }
             }
         }
@@ -48,8 +53,7 @@ extension Broker {
 
     /// Inside the controller's loop, once all shards are there.
     private func lead(
-        _ metadata: LoadedMetadata, _ listeners: Handover<[any ListeningSocket]>,
-        _ completion: @escaping @Sendable (StartFailure?) -> Void
+        _ metadata: LoadedMetadata, _ completion: @escaping @Sendable (StartFailure?) -> Void
     ) {
         let endpoints: [RegisterBrokerRecord.BrokerEndpoint]
         do {
@@ -57,9 +61,11 @@ extension Broker {
         } catch {
             return completion(error)
         }
-        let driver = MetadataDriver(loop: controllerLoop, environment: environment, loaded: metadata) {
-            image, touched, done in self.publish(image, touched, completion: done)
-        }
+        let snapshots = SnapshotWriter(
+            loop: controllerLoop, environment: environment, loaded: metadata, node: node, logger: logger)
+        let driver = MetadataDriver(
+            loop: controllerLoop, environment: environment, loaded: metadata, snapshots: snapshots
+        ) { image, touched, done in self.publish(image, touched, completion: done) }
         let confined = Confined(driver, to: controllerLoop)
         withState { $0.driver = confined }
         driver.lead(voters: metadata.voters) { failure in
@@ -74,6 +80,7 @@ extension Broker {
     ) {
         var random = RandomSourceGenerator(environment.random)
         let incarnation = Uuid.random(using: &random)
+        if driver.controller.image.isInTransaction { driver.append(driver.controller.abandonTransaction()) { _ in } }
         if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap)) { _ in } }
         let endpoint = node.controllerEndpoint
         driver.append(
@@ -99,6 +106,11 @@ extension Broker {
             }
             for connection in held { connection.transport.confinement.post { self.admit(connection) } }
             self.serve()
+            // A lone node has no follower whose progress no-op records would show: they are written if asked for.
+            let idle = self.node.int("metadata.max.idle.interval.ms")
+            if idle > 0, self.node.origin(of: "metadata.max.idle.interval.ms") != .defaultValue {
+                driver.keepMoving(every: .milliseconds(idle))
+            }
             completion(nil)
         }
     }
@@ -197,58 +209,6 @@ extension Broker {
             guard self.withState({ !$0.isStopping }) else { return }
             action(self)
             self.every(interval, action)
-        }
-    }
-
-    // MARK: Stopping
-
-    /// Stops in order; `completion` runs on loop 0 when everything is on disk.
-    package func stop(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
-        let (shards, listeners, wasStopping) = withState { state in
-            defer { state.isStopping = true }
-            return (state.shards, state.listeners, state.isStopping)
-        }
-        guard !wasStopping else { return }
-        for listener in listeners { listener.close() }
-        // A signal may come before any loop has its shard: nothing is open then.
-        if shards.isEmpty { return controllerLoop.post { self.close(completion) } }
-        let left = SharedCounter(shards.count)
-        for shard in shards {
-            shard.confinement.post {
-                shard.value.end {
-                    guard left.decrement() == 0 else { return }
-                    self.controllerLoop.post { self.close(completion) }
-                }
-            }
-        }
-    }
-
-    private func close(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
-        guard let driver = withState({ $0.driver }) else { return completion(nil) }
-        driver.value.append(driver.value.controller.fence(identity.nodeId)) { failure in
-            // Even if the metadata log takes no more: the data logs are closed, so that nothing of them is scanned.
-            if let failure { self.logger.error("broker", "cannot note the stop", [("reason", "\(failure)")]) }
-            let loop = self.controllerLoop
-            self.environment.pool.run {
-                var failure: StartFailure?
-                do throws(StorageError) {
-                    try self.replicas.closeLogs()
-                } catch {
-                    failure = .storage(error)
-                }
-                let outcome = failure
-                loop.post {
-                    guard outcome == nil else { return completion(outcome) }
-                    do throws(StorageError) {
-                        try driver.value.close()
-                        try self.replicas.endRun(brokerEpoch: self.brokerEpoch)
-                        self.logger.info("broker", "stopped", [("node", "\(self.identity.nodeId)")])
-                        completion(nil)
-                    } catch {
-                        completion(.storage(error))
-                    }
-                }
-            }
         }
     }
 }

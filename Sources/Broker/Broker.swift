@@ -51,6 +51,9 @@ package final class Broker: Sendable {
         var view: ClusterView
         var isApplying = false
         var isStopping = false
+        /// Until the start has come to its end, a stop waits here.
+        var isStarting = true
+        var deferredStop: (@Sendable () -> Void)?
         var pendingViews: [@Sendable () -> Void] = []
     }
 

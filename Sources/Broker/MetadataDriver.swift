@@ -40,16 +40,20 @@ final class MetadataDriver {
     private let environment: Environment
     private let log: PartitionLog
     private let store: MetadataStore
+    private let snapshots: SnapshotWriter
     private(set) var controller: Controller
     private var quorum: Quorum
     private var waiting: [Waiting] = []
     private var isSyncing = false
     private var failure: StorageError?
+    /// When the last record was appended.
+    private var lastAppend = Timestamp.none
+    private var isClosed = false
     /// Makes the image visible on all loops; calls back inside this loop.
     private let publish: (ClusterImage, Touched, @escaping () -> Void) -> Void
 
     init(
-        loop: any EventLoop, environment: Environment, loaded: LoadedMetadata,
+        loop: any EventLoop, environment: Environment, loaded: LoadedMetadata, snapshots: SnapshotWriter,
         publish: @escaping (ClusterImage, Touched, @escaping () -> Void) -> Void
     ) {
         self.loop = loop
@@ -58,6 +62,7 @@ final class MetadataDriver {
         store = loaded.store
         controller = loaded.controller
         quorum = loaded.quorum
+        self.snapshots = snapshots
         self.publish = publish
     }
 
@@ -103,9 +108,9 @@ final class MetadataDriver {
 
     private func write(_ records: [PlainRecord], isControl: Bool) throws(StorageError) {
         let base = log.endOffset
+        let time = environment.clock.wallClock
         let batch = RecordBatch(
-            plain: records, at: base, epoch: quorum.state.epoch, timestamp: environment.clock.wallClock,
-            isControl: isControl)
+            plain: records, at: base, epoch: quorum.state.epoch, timestamp: time, isControl: isControl)
         var plan = log.planReplicated([batch])
         do {
             try log.write(&plan)
@@ -114,6 +119,8 @@ final class MetadataDriver {
             throw error
         }
         log.publish(plan)
+        lastAppend = time
+        snapshots.appended(batch.bytes.count)
         quorum.appended(to: log.endOffset)
         if isControl { return controller.skip(to: log.endOffset) }
         for (index, record) in records.enumerated() {
@@ -198,6 +205,7 @@ final class MetadataDriver {
         publish(released[count - 1].image, touched) {
             for entry in released { entry.completion(nil) }
         }
+        snapshots.committed(released[count - 1].image, epoch: epoch, timestamp: lastAppend)
     }
 
     // MARK: Election
@@ -238,6 +246,26 @@ final class MetadataDriver {
             }
         case .commit(let offset): release(upTo: offset)
         }
+    }
+
+    // MARK: Idleness
+
+    /// Appends a record that changes nothing whenever nothing else was appended for `interval`.
+    func keepMoving(every interval: Duration) {
+        let end = log.endOffset
+        _ = loop.schedule(at: loop.now + interval) {
+            guard !self.isClosed, self.failure == nil else { return }
+            if self.log.endOffset == end { self.append([VersionedRecord(.noOp(NoOpRecord()), 0)]) { _ in } }
+            self.keepMoving(every: interval)
+        }
+    }
+
+    // MARK: End
+
+    /// Nothing more is begun by itself.
+    func stopBackground() {
+        isClosed = true
+        snapshots.close()
     }
 
     /// Writes what is in memory only, after the last append.

@@ -21,6 +21,10 @@ struct LoadedMetadata {
     var bootstrap: [VersionedRecord] = []
     /// The voters that the log should name, if it does not name them yet.
     var voters: VotersRecord?
+    /// The voters that log and snapshot name.
+    var knownVoters: VotersRecord?
+    /// Bytes of the log that the newest snapshot does not hold.
+    var bytesBehindSnapshot = 0
 }
 
 struct MetadataLoader {
@@ -28,47 +32,99 @@ struct MetadataLoader {
     private let identity: MetaProperties
     private let node: NodeConfiguration
     private let store: MetadataStore
+    private let logger: Logger
     private var image: ClusterImage
     private var voters: VotersRecord?
+    private var replayedBytes = 0
 
-    init(folder: LogFolder, identity: MetaProperties, node: NodeConfiguration) {
+    init(folder: LogFolder, identity: MetaProperties, node: NodeConfiguration, logger: Logger) {
         self.folder = folder
         self.identity = identity
         self.node = node
+        self.logger = logger
         store = MetadataStore(folder: folder.path, folder.fileSystem)
         image = ClusterImage(clusterId: identity.clusterId)
     }
 
     mutating func load(seed: UInt64) throws(StorageError) -> LoadedMetadata {
         try storage { () throws(FileError) in try folder.fileSystem.createDirectory(store.directory) }
-        var settings = LogConfiguration()
-        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap { Int($0) }
-            ?? node.int("metadata.log.segment.bytes")
-        let snapshot = try store.newestCheckpoint()
-        var loader = LogLoader(
-            partition: MetadataStore.partition, directory: store.directory, fileSystem: folder.fileSystem,
-            configuration: settings, isClean: folder.isClean, recoveryPoint: .zero)
-        let log = try loader.load()
+        let state = try store.readState()
+        let start = try LogVerification.segments(in: store.directory, folder.fileSystem).first
+        let snapshot = try newestSnapshot(reaching: start ?? .zero)
+        let log = try openLog(start: start, snapshot: snapshot?.file.end ?? .zero, epochMax: state.epoch)
         var bootstrap: [VersionedRecord] = []
         if let snapshot {
-            if snapshot.end == .zero {
+            if snapshot.file.end == .zero {
                 bootstrap = try formatted(snapshot.batches)
             } else {
                 for batch in snapshot.batches { try replay(batch, isSnapshot: true) }
-                image.skip(to: snapshot.end)
+                image.skip(to: snapshot.file.end)
             }
         }
-        let formattedVoters = voters
+        let snapshotVoters = voters
         voters = nil
-        try replayLog(log, from: snapshot?.end ?? .zero)
-        let state = try store.readState()
+        try replayLog(log, from: snapshot?.file.end ?? .zero)
         let local = VoterKey(id: identity.nodeId, directory: identity.directoryId)
         let quorum = Quorum(local: local, voters: [local], state: state, logEnd: log.endOffset)
         let isNew = log.endOffset == .zero
+        let known = voters ?? snapshotVoters
         return LoadedMetadata(
             store: store, log: log, controller: Controller(image: image, node: node, seed: seed), quorum: quorum,
-            bootstrap: isNew ? bootstrap : [],
-            voters: isNew ? formattedVoters : movedVoters(voters ?? formattedVoters))
+            bootstrap: isNew ? bootstrap : [], voters: isNew ? snapshotVoters : movedVoters(known), knownVoters: known,
+            bytesBehindSnapshot: replayedBytes)
+    }
+
+    /// The newest snapshot that is whole, of those that the log continues. One that is not gives way to an older one, for
+    /// the log holds what lies between.
+    private func newestSnapshot(
+        reaching start: Offset
+    ) throws(StorageError) -> (file: MetadataStore.SnapshotFile, batches: [RecordBatch])? {
+        try store.removeSnapshots(below: start)
+        var failure: StorageError?
+        for file in try store.snapshots().reversed() {
+            do throws(StorageError) {
+                return (file, try store.batches(of: file))
+            } catch {
+                logger.error("metadata", "left a snapshot aside", [("reason", "\(error)")])
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+        guard start == .zero else {
+            throw .malformed(
+                path: store.directory, reason: "the log begins at offset \(start), and no snapshot holds what came before")
+        }
+        return nil
+    }
+
+    /// Opens the log after it was verified. `snapshot`: everything below was committed, and so it was durable.
+    private func openLog(
+        start: Offset?, snapshot: Offset, epochMax: LeaderEpoch
+    ) throws(StorageError) -> PartitionLog {
+        let noted = try folder.readCheckpoints().recoveryPoints[MetadataStore.partition] ?? .zero
+        let recoveryPoint = max(noted, snapshot)
+        if start == nil, noted > snapshot {
+            throw .malformed(path: store.directory, reason: "the log is gone and was durable below \(noted)")
+        }
+        let verification = try LogVerification(
+            directory: store.directory, fileSystem: folder.fileSystem, recoveryPoint: recoveryPoint,
+            isClean: folder.isClean, epochMax: epochMax)
+        if let cut = try verification.run() {
+            logger.warning(
+                "metadata", "cut off what was never durable",
+                [
+                    ("file", cut.path), ("position", "\(cut.position)"), ("bytes", "\(cut.byteCount)"),
+                    ("offset", "\(cut.offset)"), ("reason", "\(cut.fault)"),
+                ])
+        }
+        var settings = LogConfiguration()
+        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap { Int($0) }
+            ?? node.int("metadata.log.segment.bytes")
+        settings.segmentAge = .milliseconds(node.int("metadata.log.segment.ms"))
+        var loader = LogLoader(
+            partition: MetadataStore.partition, directory: store.directory, fileSystem: folder.fileSystem,
+            configuration: settings, isClean: folder.isClean, recoveryPoint: recoveryPoint)
+        return try loader.load(startOffset: start == nil ? snapshot : .zero)
     }
 
     /// The voters with the controller listener that the configuration names now; nil if the log has it already.
@@ -109,7 +165,9 @@ struct MetadataLoader {
             let size = try storage { () throws(FileError) in try segment.file.size() }
             var scanner = SegmentScanner(segment.file, offset: segment.base, fileSize: size)
             while let batch = try scanner.next() {
-                if batch.header.lastOffset >= start { try replay(batch, isSnapshot: false) }
+                guard batch.header.lastOffset >= start else { continue }
+                replayedBytes += batch.bytes.count
+                try replay(batch, isSnapshot: false)
             }
             if let fault = scanner.fault {
                 throw .corrupt(path: segment.file.path, position: scanner.position, reason: fault.description)

@@ -5,7 +5,7 @@
 
 internal import Basics
 internal import Bytes
-internal import Controller
+internal import ClusterImage
 internal import Records
 internal import WireProtocol
 

@@ -48,67 +48,17 @@ struct MetadataStore: Sendable {
             MetadataStore.stateName, in: directory, with: ByteSlice(Array(text.utf8)), fileSystem)
     }
 
-    // MARK: Checkpoints
-
-    static func checkpointName(end: Offset, epoch: LeaderEpoch) -> String {
-        padded(end.rawValue, 20) + "-" + padded(Int64(epoch.rawValue), 10) + ".checkpoint"
-    }
-
-    private static func padded(_ value: Int64, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-
-    /// The newest snapshot: where it ends, and its batches.
-    func newestCheckpoint() throws(StorageError) -> (end: Offset, epoch: LeaderEpoch, batches: [RecordBatch])? {
-        let entries = try storage { () throws(FileError) in try fileSystem.entries(directory) }
-        var newest: (end: Offset, epoch: LeaderEpoch, name: String)?
-        for entry in entries where entry.name.hasSuffix(".checkpoint") {
-            let parts = entry.name.dropLast(".checkpoint".count).split(separator: "-")
-            guard parts.count == 2, parts[0].count == 20, let end = Int64(parts[0]), let epoch = Int32(parts[1]) else {
-                continue
-            }
-            if Offset(end) >= newest?.end ?? .none { newest = (Offset(end), LeaderEpoch(epoch), entry.name) }
-        }
-        guard let newest else { return nil }
-        let path = directory + "/" + newest.name
-        let (file, size) = try storage { () throws(FileError) -> (any File, Int) in
-            let file = try fileSystem.open(path, .read)
-            return (file, try file.size())
-        }
-        var scanner = SegmentScanner(file, offset: .zero, fileSize: size)
-        var batches: [RecordBatch] = []
-        while let batch = try scanner.next() { batches.append(batch) }
-        if let fault = scanner.fault {
-            throw .corrupt(path: path, position: scanner.position, reason: fault.description)
-        }
-        return (newest.end, newest.epoch, batches)
-    }
+    // MARK: Formatting
 
     /// Writes the checkpoint that an empty quorum begins with.
     func format(
         voter: VotersRecord.Voter, records: [VersionedRecord], at time: Timestamp
     ) throws(StorageError) {
         try storage { () throws(FileError) in try fileSystem.createDirectory(directory) }
-        let controls = [
-            ControlType.snapshotHeader.record(
-                SnapshotHeaderRecord { $0.lastContainedLogTimestamp = time.milliseconds }),
-            ControlType.kraftVersion.record(KRaftVersionRecord { $0.kRaftVersion = 1 }),
-            ControlType.voters.record(VotersRecord { $0.voters = [voter] }),
-        ]
-        let footer = [ControlType.snapshotFooter.record(SnapshotFooterRecord())]
-        let epoch = LeaderEpoch(0)
-        let end = Int64(controls.count + records.count)
-        let batches = [
-            RecordBatch(plain: controls, at: .zero, epoch: epoch, timestamp: time, isControl: true),
-            RecordBatch(
-                plain: records.map(\.plain), at: Offset(Int64(controls.count)), epoch: epoch, timestamp: time,
-                isControl: false),
-            RecordBatch(plain: footer, at: Offset(end), epoch: epoch, timestamp: time, isControl: true),
-        ]
-        let content = ByteSlice(batches.flatMap(\.bytes.array))
-        try CheckpointFile.replace(
-            MetadataStore.checkpointName(end: .zero, epoch: epoch), in: directory, with: content, fileSystem)
+        try write(
+            MetadataSnapshot(
+                end: .zero, epoch: LeaderEpoch(0), voters: VotersRecord { $0.voters = [voter] }, records: records,
+                timestamp: time), at: time)
         let metadata = "version: 0\ntopic_id: \(Uuid.metadataTopic)"
         try CheckpointFile.replace(
             "partition.metadata", in: directory, with: ByteSlice(Array(metadata.utf8)), fileSystem)

@@ -27,12 +27,13 @@ struct OpenedFolders {
         let known = try OpenedFolders.check(identities, folders, node)
         identity = known[0]
         let metadataIndex = try OpenedFolders.metadataFolder(folders, node)
-        var loader = MetadataLoader(folder: folders[metadataIndex], identity: known[metadataIndex], node: node)
+        var loader = MetadataLoader(
+            folder: folders[metadataIndex], identity: known[metadataIndex], node: node, logger: logger)
         do throws(StorageError) {
             metadata = try loader.load(seed: environment.random.next())
             replicas = ReplicaFolders(
-                folders: folders, directoryIds: known.map(\.directoryId), node: node, environment: environment,
-                logger: logger)
+                folders: folders, directoryIds: known.map(\.directoryId), metadata: metadata.log, node: node,
+                environment: environment, logger: logger)
             try replicas.loadAll(metadata.controller.image)
             for folder in folders { try folder.beginRun() }
         } catch {

@@ -31,6 +31,8 @@ final class ReplicaFolders: Sendable {
 
     let folders: [LogFolder]
     let directoryIds: [Uuid]
+    /// The metadata log, whose recovery point stands in the checkpoint of its folder.
+    private let metadata: PartitionLog
     private let node: NodeConfiguration
     private let environment: Environment
     private let state = Mutex(State())
@@ -40,10 +42,12 @@ final class ReplicaFolders: Sendable {
     private let syncs: [SyncQueue]
 
     init(
-        folders: [LogFolder], directoryIds: [Uuid], node: NodeConfiguration, environment: Environment, logger: Logger
+        folders: [LogFolder], directoryIds: [Uuid], metadata: PartitionLog, node: NodeConfiguration,
+        environment: Environment, logger: Logger
     ) {
         self.folders = folders
         self.directoryIds = directoryIds
+        self.metadata = metadata
         self.node = node
         self.environment = environment
         self.logger = logger
@@ -293,6 +297,9 @@ final class ReplicaFolders: Sendable {
     private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
         let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
         var checkpoints = LogFolder.Checkpoints()
+        if metadata.directory == folder.directory(of: metadata.partition) {
+            checkpoints.recoveryPoints[metadata.partition] = Offset(metadata.recoveryPoint.load(ordering: .acquiring))
+        }
         for (id, entry) in replicas where entry.folder === folder {
             let log = entry.partition.log
             checkpoints.recoveryPoints[id] = Offset(log.recoveryPoint.load(ordering: .acquiring))

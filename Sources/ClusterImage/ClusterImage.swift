@@ -31,7 +31,7 @@ package struct ConfigurationResource: Hashable, Comparable, Sendable {
 }
 
 /// The cluster after some offset of the metadata log.
-package struct ClusterImage: Sendable {
+package struct ClusterImage: Sendable, Equatable {
     package var clusterId: String
     /// The offset behind the last record that was replayed.
     package private(set) var endOffset: Offset = .zero
@@ -45,7 +45,8 @@ package struct ClusterImage: Sendable {
     package private(set) var nextProducerId: Int64 = 0
     /// Records of what is kept but not served yet, by what they concern: rules, credentials, quotas, tokens.
     package private(set) var kept: [String: MetadataRecord] = [:]
-    private var openTransaction: [(record: MetadataRecord, offset: Offset)]?
+    /// Records of a transaction that has neither ended nor been aborted.
+    private var openTransaction: [MetadataRecord]?
 
     package init(clusterId: String) { self.clusterId = clusterId }
 
@@ -53,6 +54,9 @@ package struct ClusterImage: Sendable {
     package func configuration(_ kind: ConfigurationResource.Kind, _ name: String) -> [String: String] {
         configurations[ConfigurationResource(kind, name)] ?? [:]
     }
+
+    /// What is replayed waits for the end of a transaction.
+    package var isInTransaction: Bool { openTransaction != nil }
 
     /// The level of a finalized feature; 0 if it is off.
     package func level(of feature: String) -> Int16 { features[feature] ?? 0 }
@@ -65,10 +69,10 @@ package struct ClusterImage: Sendable {
         case .endTransaction:
             let held = openTransaction ?? []
             openTransaction = nil
-            for entry in held { apply(entry.record) }
+            for record in held { apply(record) }
         case .abortTransaction: openTransaction = nil
         default:
-            if openTransaction == nil { apply(record) } else { openTransaction?.append((record, offset)) }
+            if openTransaction == nil { apply(record) } else { openTransaction?.append(record) }
         }
     }
 
@@ -86,7 +90,7 @@ package struct ClusterImage: Sendable {
         case .unregisterController(let record): controllers[NodeId(record.controllerId)] = nil
         case .topic, .partition, .partitionChange, .removeTopic, .clearElr: applyTopic(record)
         case .config(let record): apply(record)
-        case .featureLevel(let record): features[record.name] = record.featureLevel
+        case .featureLevel(let record): features[record.name] = record.featureLevel == 0 ? nil : record.featureLevel
         case .producerIds(let record): nextProducerId = record.nextProducerId
         default: keep(record)
         }

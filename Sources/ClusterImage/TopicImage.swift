@@ -86,6 +86,8 @@ package struct BrokerImage: Hashable, Sendable {
     package var isFenced: Bool
     package var isShuttingDown: Bool
     package var directories: [Uuid]
+    /// Directories that take no new replicas; nil when the broker did not say (KIP-1066).
+    package var cordoned: [Uuid]?
     package var features: [String: ClosedRange<Int16>]
 
     package init(_ record: RegisterBrokerRecord) {
@@ -99,6 +101,7 @@ package struct BrokerImage: Hashable, Sendable {
         isFenced = record.fenced
         isShuttingDown = record.inControlledShutdown
         directories = record.logDirs
+        cordoned = record.cordonedLogDirs
         features = [:]
         for feature in record.features where feature.minSupportedVersion <= feature.maxSupportedVersion {
             features[feature.name] = feature.minSupportedVersion...feature.maxSupportedVersion
@@ -109,6 +112,7 @@ package struct BrokerImage: Hashable, Sendable {
         if change.fenced != 0 { isFenced = change.fenced > 0 }
         if change.inControlledShutdown != 0 { isShuttingDown = change.inControlledShutdown > 0 }
         if !change.logDirs.isEmpty { directories = change.logDirs }
+        if let ids = change.cordonedLogDirs { cordoned = ids }
     }
 
     /// The endpoint of a listener.

@@ -30,11 +30,11 @@ metadata.log.dir | ~string | | | r | works | Where the metadata log is kept; the
 metadata.log.segment.bytes | int | 1073741824 | 8388608.. | r | works | The size at which a segment of the metadata log ends.
 metadata.log.segment.ms | long | 604800000 | | r | works | The span of time at which a segment of the metadata log ends.
 internal.metadata.log.segment.bytes | ~int | | 8.. | r | works | A metadata segment size below the usual minimum, for tests.
-metadata.log.max.record.bytes.between.snapshots | long | 20971520 | 1.. | r | later | So many bytes of records make a new snapshot due.
-metadata.log.max.snapshot.interval.ms | long | 3600000 | 0.. | r | later | So much time makes a new snapshot due.
-metadata.max.idle.interval.ms | int | 500 | 0.. | r | pointless | The time between no-op records of an idle quorum.
-metadata.max.retention.bytes | long | 104857600 | | r | later | Bytes kept of the metadata log.
-metadata.max.retention.ms | long | 604800000 | | r | later | Time that the metadata log is kept.
+metadata.log.max.record.bytes.between.snapshots | long | 20971520 | 1.. | r | works | So many bytes of records make a new snapshot due.
+metadata.log.max.snapshot.interval.ms | long | 3600000 | 0.. | r | works | So much time makes a new snapshot due, if anything was committed since; 0 turns that off.
+metadata.max.idle.interval.ms | int | 500 | 0.. | r | works | If given, the time between no-op records of an idle quorum; a lone node writes none by itself.
+metadata.max.retention.bytes | long | 104857600 | | r | works | Beyond so many bytes of log and snapshots the oldest go; a negative value is no limit.
+metadata.max.retention.ms | long | 604800000 | | r | works | Snapshots older than that go, with the log below the next one; a negative value is no limit.
 unstable.api.versions.enable | bool | false | | r | refused | Announce versions that may still change.
 unstable.feature.versions.enable | bool | false | | r | refused | Allow feature levels that may still change.
 controlled.shutdown.enable | bool | true | | r | later | Hand leadership over before stopping.

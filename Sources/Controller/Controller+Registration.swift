@@ -1,7 +1,7 @@
 // Bootstrapping the metadata log, and the life of a broker in it: registration (fenced), unfencing, fencing.
 
 package import Basics
-internal import ClusterImage
+package import ClusterImage
 internal import Configuration
 package import WireProtocol
 
@@ -71,6 +71,13 @@ extension Controller {
         return records
     }
 
+    /// Makes void what a former controller began and did not end: all that follows would wait for its end.
+    package func abandonTransaction() -> [VersionedRecord] {
+        guard image.isInTransaction else { return [] }
+        let abort = AbortTransactionRecord { $0.reason = "the controller that began it is gone" }
+        return [VersionedRecord(.abortTransaction(abort), 0)]
+    }
+
     /// Registers this controller.
     package func registerController(
         id: NodeId, incarnation: Uuid, endpoint: RegisterControllerRecord.ControllerEndpoint
@@ -109,8 +116,7 @@ extension Controller {
                 }
             }
         }
-        let version: Int16 = image.level(of: "metadata.version") >= 17 ? 3 : 1
-        return [VersionedRecord(.registerBroker(record), version)]
+        return [VersionedRecord(.registerBroker(record), image.recordVersions.registerBroker)]
             + partitionChanges { $0.leader == broker.id ? NodeId.none : nil }
     }
 

@@ -203,8 +203,7 @@ extension Controller {
                 return directories.count == 1 ? directories[0] : .zero
             }
         }
-        let level = image.level(of: "metadata.version")
-        return VersionedRecord(.partition(record), level >= 23 ? 2 : level >= 17 ? 1 : 0)
+        return VersionedRecord(.partition(record), image.recordVersions.partition)
     }
 
     // MARK: Growth

@@ -8,17 +8,6 @@ package import ClusterImage
 package import Configuration
 package import WireProtocol
 
-/// A metadata record and the version that it is written in.
-package struct VersionedRecord: Sendable {
-    package var record: MetadataRecord
-    package var version: Int16
-
-    package init(_ record: MetadataRecord, _ version: Int16) {
-        self.record = record
-        self.version = version
-    }
-}
-
 /// Records to append, and what to answer when they are committed.
 package struct Decision<Reply: Sendable>: Sendable {
     package var records: [VersionedRecord] = []

@@ -64,7 +64,9 @@ extension PartitionLog {
     private func syncFiles(_ mark: SyncMark) throws(StorageError) {
         let view = mark.view
         let point = recoveryPoint.load(ordering: .acquiring)
-        for (index, segment) in view.segments.enumerated() {
+        // What was removed since has no names any more.
+        let first = self.view.segments[0].base
+        for (index, segment) in view.segments.enumerated() where segment.base >= first {
             let next = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
             // One that was synced to its end while it was active has got its indexes since.
             guard next.rawValue >= point, next <= mark.end else { continue }

@@ -20,6 +20,8 @@ package struct SegmentScanner {
         case badChecksum
         /// The offsets do not rise, or lie below the base of the segment.
         case badOffset(Offset)
+        /// No leader of this epoch wrote here.
+        case badEpoch(LeaderEpoch)
 
         package var description: String {
             switch self {
@@ -28,6 +30,7 @@ package struct SegmentScanner {
             case .badMagic(let magic): "format \(magic) is not known"
             case .badChecksum: "the checksum does not match"
             case .badOffset(let offset): "offset \(offset) is out of order"
+            case .badEpoch(let epoch): "leader epoch \(epoch) did not write here"
             }
         }
     }

@@ -95,6 +95,15 @@ private struct World {
 }
 
 @Suite struct ControllerTests {
+    @Test func `a transaction that a former controller left open is made void, so that later records count`() throws {
+        var world = try World()
+        #expect(world.controller.abandonTransaction().isEmpty)
+        world.commit([VersionedRecord(.beginTransaction(BeginTransactionRecord()), 0)])
+        world.commit(world.controller.abandonTransaction())
+        #expect(world.create("t").errorCode == .none)
+        #expect(world.controller.image.topic(named: "t") != nil)
+    }
+
     @Test func `creates a topic with its partitions, settings and leaders`() throws {
         var world = try World(brokers: 3)
         let result = world.create("t", partitions: 6, factor: 2, ["retention.ms": "5"])
@@ -244,7 +253,7 @@ private struct World {
         #expect(letter.message == "Invalid value x for configuration retention.ms: Not a number of type LONG")
         #expect(world.alter(2, "t", "retention.ms", nil).message == "Null value not supported for : retention.ms")
         #expect(world.alter(2, "t", "retention.ms", "-2").code == .invalidConfig)
-        #expect(world.alter(2, "t", "flush.messages", "1").code == .invalidConfig)
+        #expect(world.alter(2, "t", "remote.storage.enable", "true").code == .invalidConfig)
         #expect(world.alter(2, "t", "retention.ms", "1", nil).code == .unknownServerError)
         #expect(world.alter(2, "t", "retention.ms", "1", .append).code == .invalidConfig)
         #expect(world.alter(7, "t", "retention.ms", "1").code == .invalidRequest)

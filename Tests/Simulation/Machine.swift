@@ -12,16 +12,22 @@ final class Machine {
     let world: World
     let internet: VirtualInternet
     let disk: VirtualDisk
+    private let settings: [(key: String, value: String)]
     private(set) var broker: Broker?
     private var life = Life("none")
     private var loops: [VirtualLoop] = []
     private(set) var failure: String?
     private var starts = 0
 
-    init(_ world: World, _ internet: VirtualInternet) {
+    /// A machine with an empty disk, or with what `disk` holds now.
+    init(
+        _ world: World, _ internet: VirtualInternet, _ settings: [(key: String, value: String)] = [],
+        disk: VirtualDisk? = nil
+    ) {
         self.world = world
         self.internet = internet
-        disk = VirtualDisk(world)
+        self.settings = settings
+        self.disk = disk?.copy(in: world) ?? VirtualDisk(world)
     }
 
     /// The broker has registered and answers.
@@ -42,14 +48,13 @@ final class Machine {
             noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
         }
         do {
-            let settings = [
-                GivenValue(key: "listeners", value: "PLAINTEXT://node:9092", origin: .flag),
-                GivenValue(key: "log.dirs", value: "/data", origin: .flag),
+            let given = [
+                ("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data"),
                 // Often enough for a short history.
-                GivenValue(key: "log.retention.check.interval.ms", value: "200", origin: .flag),
-                GivenValue(key: "log.cleaner.backoff.ms", value: "50", origin: .flag),
+                ("log.retention.check.interval.ms", "200"), ("log.cleaner.backoff.ms", "50"),
             ]
-            broker = try Broker.start(environment, try NodeConfiguration(settings), logger: logger) { failure in
+            let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
+            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger) { failure in
                 if let failure { self.fail("\(failure)") }
             }
         } catch {

@@ -232,7 +232,7 @@ package enum ProduceAndFetch {
         let world = World(seed: seed)
         let internet = VirtualInternet(world)
         internet.breakChance = world.chance(30) ? 1 : 0
-        let machine = Machine(world, internet)
+        let machine = Machine(world, internet, metadataSettings(world))
         let policy: Policy = world.chance(40) ? .compact : world.chance(30) ? .delete : .keepAll
         let oracle = Oracle(world, policy, isStrict: world.chance(40))
         let producer = SimulatedProducer(world, internet, oracle, total: world.number(in: 20...120))
@@ -252,6 +252,19 @@ package enum ProduceAndFetch {
         return Outcome(
             violations: oracle.violations, trace: world.trace, traceHash: world.traceHash, events: world.eventCount,
             simulatedSeconds: Double(world.now) / 1e9)
+    }
+
+    /// Snapshots of the metadata as often as can be, now and then, or hardly ever; so with what is kept of its log.
+    private static func metadataSettings(_ world: World) -> [(key: String, value: String)] {
+        func pick(_ values: [Int]) -> String { String(values[world.number(in: 0...values.count - 1)]) }
+        return [
+            ("metadata.log.max.record.bytes.between.snapshots", pick([1, 1000, 20 << 20])),
+            ("metadata.log.max.snapshot.interval.ms", pick([0, 100, 3_600_000])),
+            ("internal.metadata.log.segment.bytes", pick([300, 2000, 1 << 30])),
+            ("metadata.max.retention.bytes", pick([1, 5000, 100 << 20])),
+            ("metadata.max.retention.ms", pick([1, 604_800_000])),
+            ("metadata.max.idle.interval.ms", pick([0, 50])),
+        ]
     }
 
     private static func fault(

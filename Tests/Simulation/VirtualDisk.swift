@@ -95,6 +95,35 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
 
     private static func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : "/" + path }
 
+    // MARK: Content
+
+    /// Another disk with the same content, all of it durable.
+    func copy(in world: World) -> VirtualDisk {
+        let copy = VirtualDisk(world)
+        for (name, inode) in names {
+            let twin = Inode(world)
+            twin.content = inode.content
+            twin.synced = inode.content
+            copy.names[name] = twin
+        }
+        copy.durableNames = copy.names
+        copy.folders = folders
+        return copy
+    }
+
+    /// The paths of all files below `folder`, sorted.
+    func files(in folder: String) -> [String] { names.keys.filter { $0.hasPrefix(folder + "/") }.sorted() }
+
+    /// What is in a file, to be looked at and to be damaged.
+    subscript(path: String) -> [UInt8]? {
+        get { names[path]?.content }
+        set {
+            guard let newValue else { return }
+            names[path]?.content = newValue
+            names[path]?.sync()
+        }
+    }
+
     // MARK: Faults
 
     /// The process that held locks is dead.

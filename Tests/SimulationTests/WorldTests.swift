@@ -21,6 +21,27 @@ import Testing
         #expect(text.contains("POWER CUT") && text.contains("KILL") && text.contains("acknowledged"))
     }
 
+    @Test func `a byte changed in the metadata log is reported with its place, or was never durable and is cut off`() {
+        let outcome = MetadataDamage.log(seed: 1)
+        #expect(outcome.violations.isEmpty)
+        #expect(outcome.refused > 1000 && outcome.cut > 100)
+    }
+
+    @Test func `a damaged snapshot gives way to an older one and the log behind it`() {
+        #expect(MetadataDamage.snapshot(seed: 1).violations.isEmpty)
+    }
+
+    @Test func `a stop at any moment of a start comes to its end, and the node starts again`() {
+        #expect(StopDuringStart.run(seed: 1).isEmpty)
+    }
+
+    @Test func `an idle node writes no-op records only where their interval is given`() {
+        let batch = 61 + 10
+        #expect(Idleness.growth([]) == 0)
+        #expect(Idleness.growth([(key: "metadata.max.idle.interval.ms", value: "0")]) == 0)
+        #expect((19 * batch...21 * batch).contains(Idleness.growth([(key: "metadata.max.idle.interval.ms", value: "500")])))
+    }
+
     /// The trace of a hundred seeds, told by a process of its own.
     private static func story() throws -> Data {
         let folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()

@@ -1,0 +1,108 @@
+// Writes snapshots of the metadata when they are due, and removes what they make needless.
+//
+// Owner: the controller's loop. Files are written on the pool, one snapshot at a time. A snapshot that cannot be written
+// is told of and costs nothing else: the log is whole without it.
+
+internal import Basics
+internal import ClusterImage
+internal import Configuration
+internal import Environment
+internal import Log
+internal import Raft
+internal import WireProtocol
+
+final class SnapshotWriter {
+    private struct Committed: Sendable {
+        var image: ClusterImage
+        var epoch: LeaderEpoch
+        var timestamp: Timestamp
+    }
+
+    private let loop: any EventLoop
+    private let environment: Environment
+    private let store: MetadataStore
+    private let log: PartitionLog
+    private let voters: VotersRecord?
+    private let retention: SnapshotRetention
+    private let logger: Logger
+    private var schedule: SnapshotSchedule
+    private var newest: Committed?
+    private var timer: TimerToken?
+    private var isWriting = false
+    private var isClosed = false
+
+    init(
+        loop: any EventLoop, environment: Environment, loaded: LoadedMetadata, node: NodeConfiguration, logger: Logger
+    ) {
+        self.loop = loop
+        self.environment = environment
+        store = loaded.store
+        log = loaded.log
+        voters = loaded.voters ?? loaded.knownVoters
+        self.logger = logger
+        let interval = node.int("metadata.log.max.snapshot.interval.ms")
+        schedule = SnapshotSchedule(
+            bytesMax: node.int("metadata.log.max.record.bytes.between.snapshots"),
+            intervalMax: interval > 0 ? .milliseconds(interval) : nil, bytes: loaded.bytesBehindSnapshot, now: loop.now)
+        let bytes = node.int("metadata.max.retention.bytes")
+        let age = node.int("metadata.max.retention.ms")
+        retention = SnapshotRetention(bytesMax: bytes < 0 ? nil : bytes, ageMax: age < 0 ? nil : .milliseconds(age))
+    }
+
+    func appended(_ byteCount: Int) { schedule.appended(byteCount) }
+
+    /// Everything in `image` is committed; `timestamp` is that of its last record.
+    func committed(_ image: ClusterImage, epoch: LeaderEpoch, timestamp: Timestamp) {
+        newest = Committed(image: image, epoch: epoch, timestamp: timestamp)
+        schedule.committed()
+        writeIfDue()
+    }
+
+    func close() {
+        isClosed = true
+        if let timer { loop.cancel(timer) }
+    }
+
+    private func writeIfDue() {
+        guard !isWriting, !isClosed, let newest, !newest.image.isInTransaction else { return }
+        guard schedule.isDue(at: loop.now) else { return wait() }
+        schedule.began(at: loop.now)
+        isWriting = true
+        self.newest = nil
+        let (store, log, voters, retention, clock) = (store, log, voters, retention, environment.clock)
+        let writer = Confined(self, to: loop)
+        environment.pool.run {
+            let failure: StorageError?
+            do throws(StorageError) {
+                try store.write(
+                    MetadataSnapshot(
+                        end: newest.image.endOffset, epoch: newest.epoch, voters: voters, records: newest.image.records,
+                        timestamp: newest.timestamp), at: clock.wallClock)
+                try store.clean(log, retention, now: clock.wallClock)
+                failure = nil
+            } catch {
+                failure = error
+            }
+            writer.confinement.post { writer.value.written(newest.image.endOffset, failure) }
+        }
+    }
+
+    /// Comes back when time alone makes a snapshot due.
+    private func wait() {
+        guard timer == nil, let due = schedule.dueAt else { return }
+        timer = loop.schedule(at: due) {
+            self.timer = nil
+            self.writeIfDue()
+        }
+    }
+
+    private func written(_ end: Offset, _ failure: StorageError?) {
+        isWriting = false
+        if let failure {
+            logger.error("metadata", "cannot write a snapshot", [("end", "\(end)"), ("reason", "\(failure)")])
+        } else {
+            logger.info("metadata", "wrote a snapshot", [("end", "\(end)")])
+        }
+        writeIfDue()
+    }
+}
