@@ -4,7 +4,7 @@
 // Owner: the controller's loop. Between two steps anything may have happened: the node stops, the topic is gone, its
 // policy is another one. Then the cleaning is given up; the log is as it was, or as the last finished group left it.
 
-internal import Basics
+package import Basics
 internal import ClusterImage
 internal import Configuration
 internal import Environment
@@ -12,11 +12,13 @@ internal import Log
 internal import Replication
 
 /// How many bytes may be moved, as a plain value.
-struct PaceOfBytes {
+package struct PaceOfBytes {
     private var free = Instant(nanoseconds: .min)
 
+    package init() {}
+
     /// Spends `bytes` at `now`; answers how long to wait before more is spent.
-    mutating func spend(_ bytes: Int, perSecond rate: Double, now: Instant) -> Duration {
+    package mutating func spend(_ bytes: Int, perSecond rate: Double, now: Instant) -> Duration {
         let nanoseconds = Double(bytes) / max(rate, 1) * 1e9
         guard nanoseconds >= 1 else { return .zero }
         free = max(free, now) + .nanoseconds(Int64(min(nanoseconds, 1e15)))
@@ -91,11 +93,12 @@ final class CompactionDriver {
         }
     }
 
-    /// Nil: the cleaning has ended, one way or the other.
-    private func advanced(_ run: CompactionRun, _ bytes: Int?) {
-        guard let bytes else {
+    private func advanced(_ run: CompactionRun, _ progress: CleaningProgress) {
+        guard case .moved(let bytes) = progress else {
             underWay.removeAll { $0 == run.log.partition }
-            return look()
+            // What failed is not tried again at once.
+            if case .done = progress { look() }
+            return
         }
         let rate = broker.setting("log.cleaner.io.max.bytes.per.second").flatMap { Double($0) } ?? .infinity
         let wait = pace.spend(bytes, perSecond: rate, now: loop.now)
@@ -116,6 +119,14 @@ extension Broker {
         return image.configuration(.broker, String(node.nodeId))[key] ?? image.configuration(.broker, "")[key]
             ?? node[key]
     }
+}
+
+/// What a step of a cleaning came to.
+enum CleaningProgress: Sendable {
+    /// So many bytes were moved, and there is more to do.
+    case moved(Int)
+    case done
+    case failed
 }
 
 extension ReplicaFolders {
@@ -143,14 +154,14 @@ extension ReplicaFolders {
         return run
     }
 
-    /// Makes the next step of `run`; the bytes that it moved, nil if the cleaning has ended. On the pool.
-    func clean(_ run: CompactionRun) -> Int? {
-        var bytes: Int?
+    /// Makes the next step of `run`. On the pool.
+    func clean(_ run: CompactionRun) -> CleaningProgress {
+        var progress = CleaningProgress.failed
         guarded(run.log) { () throws(StorageError) in
             let step = try run.step()
             self.maintenance.remove(files: step.removed, after: run.log.configuration.fileDeleteDelay)
             guard let cleaned = step.cleaned else {
-                bytes = step.bytes
+                progress = .moved(step.bytes)
                 return
             }
             run.log.compaction.cleaned = cleaned
@@ -162,19 +173,21 @@ extension ReplicaFolders {
                     ("partition", "\(run.log.partition)"), ("below", "\(cleaned)"),
                     ("before", "\(totals.bytesBefore)"), ("after", "\(totals.bytesAfter)"),
                 ])
+            progress = .done
         }
-        if bytes == nil { run.giveUp() }
-        return bytes
+        if case .failed = progress { run.giveUp() }
+        return progress
     }
 
-    /// Runs `body`; an error takes the log out of compaction until the node starts again.
+    /// Runs `body`; bytes that cannot be understood take the log out of compaction until the node starts again. What the
+    /// file system refused, such as for want of space, is tried again later.
     private func guarded(_ log: PartitionLog, _ body: () throws(StorageError) -> Void) {
         do {
             try body()
         } catch .closed {
             // The log was deleted or closed, or retention came first.
         } catch {
-            log.compaction.isUncleanable = true
+            if case .file = error {} else { log.compaction.isUncleanable = true }
             logger.error(
                 "log", "cannot compact; the log stays as it is", [("partition", "\(log.partition)"), ("reason", "\(error)")])
         }

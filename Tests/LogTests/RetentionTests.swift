@@ -141,6 +141,20 @@ import Testing
         #expect(try again.append([try makeBatch(["c"])])[0].baseOffset == Offset(2))
     }
 
+    @Test func `a torn index of a segment that ends at the recovery point makes nothing look old`() throws {
+        let folder = Folder()
+        var configuration = LogConfiguration()
+        configuration.segmentBytes = 200
+        configuration.retentionMilliseconds = 50
+        let log = try openLog(folder.path, configuration).log
+        for index in 0..<6 { _ = try log.append([try makeBatch(["v\(index)"], timestamp: 1000 + Int64(index))]) }
+        let view = log.view
+        let path = view.segments[0].path(.timeIndex)
+        try Data(count: 24).write(to: URL(fileURLWithPath: path))
+        let again = try openLog(folder.path, configuration, isClean: false, recoveryPoint: view.segments[1].base).log
+        #expect(try again.expiry(now: Timestamp(milliseconds: 1030), highWatermark: again.endOffset) == nil)
+    }
+
     @Test func `jitter differs from segment to segment, stays below its bound, and rolls earlier`() throws {
         var configuration = LogConfiguration()
         configuration.segmentAge = .milliseconds(1000)
