@@ -1,7 +1,7 @@
 // Opening the folder of a partition: which files are there, what of them can be believed, and where the log ends.
 //
 // After a clean stop everything is believed; only the batches behind the last index entry are read. Otherwise every
-// segment that reaches beyond the recovery point is scanned with its checksums, its indexes are built anew, and a log
+// segment that reaches to the recovery point is scanned with its checksums, its indexes are built anew, and a log
 // whose last written part is torn ends before the tear. Below the recovery point a bad batch is corruption, which is
 // reported and never taken as the end of the log (durability rule 3).
 
