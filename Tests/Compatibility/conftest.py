@@ -22,11 +22,12 @@ def free_port() -> int:
 class Broker:
     """One broker process on a data folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, settings=()):
+    def __init__(self, folder: pathlib.Path, settings=(), environment=None):
         self.folder = folder
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.settings = list(settings)
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.log = folder.parent / "broker.log"
 
@@ -35,7 +36,8 @@ class Broker:
                      "--set", f"log.dirs={self.folder}"]
         for setting in self.settings:
             arguments += ["--set", setting]
-        self.process = subprocess.Popen(arguments, stderr=open(self.log, "ab"), stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            arguments, stderr=open(self.log, "ab"), stdin=subprocess.DEVNULL, env=self.environment)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
@@ -69,8 +71,8 @@ def make_broker_on():
     """Makes brokers on given folders; they are killed when the test ends."""
     made = []
 
-    def make(folder, *settings):
-        broker = Broker(folder, settings)
+    def make(folder, *settings, environment=None):
+        broker = Broker(folder, settings, environment)
         made.append(broker)
         return broker.start()
 
