@@ -16,9 +16,11 @@ internal import WireProtocol
 
 extension Broker {
     /// Opens a node's folders and listens; it serves when `completion` is called, on loop 0.
-    /// Blocks for as long as the logs take to open; call before the loops have anything else to do.
+    /// Blocks for as long as the logs take to open; call before the loops have anything else to do. `onHalt` is called when
+    /// the node cannot go on: its process is to end without an orderly stop.
     package static func start(
         _ environment: Environment, _ node: NodeConfiguration, logger: Logger,
+        onHalt: @escaping @Sendable (StartFailure) -> Void,
         completion: @escaping @Sendable (StartFailure?) -> Void
     ) throws(StartFailure) -> Broker {
         for warning in node.warnings { logger.warning("configuration", warning) }
@@ -27,7 +29,8 @@ extension Broker {
         let view = ClusterView(image: metadata.controller.image)
         let broker = Broker(
             environment: environment, node: node, logger: logger, replicas: opened.replicas,
-            identity: opened.identity, view: view)
+            identity: opened.identity, view: view, onHalt: onHalt)
+        broker.watchFolders()
         let limits = Limits(node, loops: environment.loops.count)
         let starting = Handover(metadata)
         let ended: @Sendable (StartFailure?) -> Void = { failure in
@@ -95,7 +98,7 @@ extension Broker {
         let epoch = driver.nextOffset
         let description = BrokerDescription(
             id: identity.nodeId, incarnation: incarnation, endpoints: endpoints, rack: node["broker.rack"],
-            directories: replicas.directoryIds)
+            directories: replicas.onlineDirectoryIds)
         driver.append(driver.controller.register(description, epoch: epoch)) { _ in }
         driver.append(driver.controller.unfence(identity.nodeId)) { failure in
             if let failure { return completion(.metadata(failure)) }
@@ -105,6 +108,8 @@ extension Broker {
                 return state.held
             }
             for connection in held { connection.transport.confinement.post { self.admit(connection) } }
+            self.tellOfOffline()
+            self.assignDirectories()
             self.serve()
             // A lone node has no follower whose progress no-op records would show: they are written if asked for.
             let idle = self.node.int("metadata.max.idle.interval.ms")
@@ -200,6 +205,7 @@ extension Broker {
         every(.seconds(10)) { broker in
             for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
         }
+        beginLooking()
         beginMaintenance()
     }
 

@@ -24,7 +24,9 @@ package final class LogFolder: Sendable {
     private static let cleanedOffsets = "cleaner-offset-checkpoint"
 
     package let path: String
+    /// What watches over this folder's syncs; all that happens in it goes this way.
     package let fileSystem: any FileSystem
+    package let standing: FolderStanding
     private let lock: any FileLock
     /// The broker that wrote the folder stopped in order.
     package let isClean: Bool
@@ -35,6 +37,9 @@ package final class LogFolder: Sendable {
     /// Creates the folder if need be and takes its lock. Fails with `.file(.locked)` when another process has it.
     package init(_ path: String, _ fileSystem: any FileSystem) throws(StorageError) {
         self.path = path
+        let standing = FolderStanding(path)
+        let fileSystem = FolderFileSystem(fileSystem, standing)
+        self.standing = standing
         self.fileSystem = fileSystem
         lock = try storage { () throws(FileError) in
             try fileSystem.createDirectory(path)

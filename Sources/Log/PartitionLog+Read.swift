@@ -112,6 +112,6 @@ extension PartitionLog {
         var count = min(end - first.position, countMax)
         if wholeFirst { count = max(count, min(first.header.byteCount, end - first.position)) }
         guard count > 0 else { return nil }
-        return FileRegion(source: segment.file, position: first.position, count: count)
+        return FileRegion(source: segment.file.source, position: first.position, count: count)
     }
 }

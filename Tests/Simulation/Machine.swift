@@ -47,6 +47,10 @@ final class Machine {
         let logger = Logger(clock: environment.clock) { line in
             noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
         }
+        let halt: @Sendable (StartFailure) -> Void = { reason in
+            noted.note("HALT \(reason)")
+            life.isAlive = false
+        }
         do {
             let given = [
                 ("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data"),
@@ -54,7 +58,7 @@ final class Machine {
                 ("log.retention.check.interval.ms", "200"), ("log.cleaner.backoff.ms", "50"),
             ]
             let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
-            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger) { failure in
+            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger, onHalt: halt) { failure in
                 if let failure { self.fail("\(failure)") }
             }
         } catch {
