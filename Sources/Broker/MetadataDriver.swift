@@ -113,6 +113,8 @@ final class MetadataDriver {
             plain: records, at: base, epoch: quorum.state.epoch, timestamp: time, isControl: isControl)
         var plan = log.planReplicated([batch])
         do {
+            // What lies before a segment is durable before there is one: a loss of power leaves no hole between two.
+            if plan.rolls { try log.sync() }
             try log.write(&plan)
         } catch {
             log.abandon(plan)

@@ -30,13 +30,17 @@ struct OpenedFolders {
         {
             throw .folderFailed(failure.path, failure.reason)
         }
-        if identities.allSatisfy({ $0 == nil }) {
-            try OpenedFolders.requireEmpty(folders)
-            identities = try OpenedFolders.format(folders, environment, node, logger)
+        let metadataIndex = folders.firstIndex { $0.path == OpenedFolders.metadataPath(node) } ?? 0
+        // The metadata's folder gets its identity last: without it, formatting did not come to its end.
+        if identities[metadataIndex] == nil {
+            let isBegun = try OpenedFolders.areUnused(folders)
+            if isBegun || identities.allSatisfy({ $0 == nil }) {
+                try OpenedFolders.requireUnused(folders)
+                identities = try OpenedFolders.format(folders, identities, environment, node, logger)
+            }
         }
         let known = try OpenedFolders.check(identities, folders, node)
         identity = known[0]
-        let metadataIndex = folders.firstIndex { $0.path == OpenedFolders.metadataPath(node) } ?? 0
         var loader = MetadataLoader(
             folder: folders[metadataIndex], identity: known[metadataIndex], node: node, logger: logger)
         do throws(StorageError) {
@@ -82,16 +86,26 @@ struct OpenedFolders {
         node["metadata.log.dir"] ?? node.logDirectories[0]
     }
 
-    static func requireEmpty(_ folders: [LogFolder]) throws(StartFailure) {
-        for folder in folders {
-            do throws(StorageError) {
-                if try folder.isEmpty() { continue }
-            } catch {
-                throw .storage(error)
-            }
+    static func requireUnused(_ folders: [LogFolder]) throws(StartFailure) {
+        for folder in folders where try !areUnused([folder]) {
             throw .refused(
                 "\(folder.path) is not empty and has no \(MetaProperties.fileName): it is not a data folder, or lost its"
                     + " identity; nothing was changed")
+        }
+    }
+
+    /// Whether nothing stands in the folders but what formatting writes: it was not begun, or not ended.
+    private static func areUnused(_ folders: [LogFolder]) throws(StartFailure) -> Bool {
+        do throws(StorageError) {
+            for folder in folders {
+                let store = MetadataStore(folder: folder.path, folder.fileSystem)
+                guard try folder.holdsOnly([MetaProperties.fileName], [MetadataStore.partition.description]),
+                    try store.isUnused()
+                else { return false }
+            }
+            return true
+        } catch {
+            throw .storage(error)
         }
     }
 
@@ -123,10 +137,12 @@ struct OpenedFolders {
     // MARK: Formatting
 
     private static func format(
-        _ folders: [LogFolder], _ environment: Environment, _ node: NodeConfiguration, _ logger: Logger
+        _ folders: [LogFolder], _ begun: [MetaProperties?], _ environment: Environment, _ node: NodeConfiguration,
+        _ logger: Logger
     ) throws(StartFailure) -> [MetaProperties?] {
         var random = RandomSourceGenerator(environment.random)
-        let cluster = node["cluster.id"] ?? Uuid.random(using: &random).description
+        let known = node["cluster.id"] ?? begun.compactMap(\.self).first?.clusterId
+        let cluster = known ?? Uuid.random(using: &random).description
         do throws(StorageError) {
             let identities = try format(
                 folders, environment: environment, node: node, cluster: cluster)
@@ -159,10 +175,14 @@ struct OpenedFolders {
             ]
             $0.kRaftVersionFeature.maxSupportedVersion = 1
         }
+        for folder in folders { try folder.syncName() }
         let store = MetadataStore(folder: folders[index].path, folders[index].fileSystem)
         try store.format(
             voter: voter, records: SupportedFeatures.bootstrapRecords, at: environment.clock.wallClock)
-        for (identity, folder) in zip(identities, folders) { try identity.write(to: folder.path, folder.fileSystem) }
+        for other in folders.indices where other != index {
+            try identities[other].write(to: folders[other].path, folders[other].fileSystem)
+        }
+        try identities[index].write(to: folders[index].path, folders[index].fileSystem)
         return identities
     }
 }

@@ -28,7 +28,7 @@ package enum Storage {
             }
             return false
         }
-        try OpenedFolders.requireEmpty(folders)
+        try OpenedFolders.requireUnused(folders)
         do throws(StorageError) {
             _ = try OpenedFolders.format(folders, environment: environment, node: node, cluster: clusterId)
         } catch {
