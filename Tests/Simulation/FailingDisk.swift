@@ -49,7 +49,7 @@ package enum FailingDisk {
             user.start()
             _ = world.run(seconds: 20, until: { user.producer.hasTopic })
         }
-        for _ in 0..<world.number(in: 1...4) where machine.failure == nil {
+        for _ in 0..<world.number(in: 1...4) {
             _ = world.run(seconds: 1, until: { world.chance(1) })
             fault(world, machine, users)
         }
@@ -77,7 +77,8 @@ package enum FailingDisk {
         if fault != .syncs, machine.hasHalted { users[0].oracle.violate("the process ended, and no sync had failed") }
         machine.disk.faults.mend()
         world.note("MENDED")
-        if fault == .syncs || machine.hasHalted { restart(world, machine, users, before) }
+        // A start that met the fault has failed.
+        if fault == .syncs || machine.hasHalted || machine.failure != nil { restart(world, machine, users, before) }
     }
 
     /// A topic whose folder is sound is served while the other folder is not.

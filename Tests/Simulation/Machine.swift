@@ -39,6 +39,7 @@ final class Machine {
     func start() {
         starts += 1
         hasHalted = false
+        failure = nil
         life = Life("broker-\(starts)")
         let life = life
         loops = (0..<2).map { VirtualLoop(index: $0, world: world, life: life) }
