@@ -9,6 +9,7 @@ package import Basics
 internal import Bytes
 package import Environment
 internal import Records
+internal import Synchronization
 
 /// What recovery did to a log, for the log line that tells of it.
 package struct LogRecovery: Hashable, Sendable {
@@ -69,13 +70,19 @@ package struct LogLoader {
             }
         }
         if segments.isEmpty { segments.append(try createSegment(at: startOffset)) }
-        let epochs = try loadEpochs(end: tail.endOffset)
+        let (epochs, areWritten) = try loadEpochs(end: tail.endOffset)
         let start = max(startOffset, segments[0].base)
         let log = PartitionLog(
             partition: partition, directory: directory, fileSystem: fileSystem, configuration: configuration,
             segments: segments, tail: tail, startOffset: start,
             recoveryPoint: isClean ? tail.endOffset : min(recoveryPoint, tail.endOffset),
             producers: try allProducers(files.snapshots, segments: segments, end: tail.endOffset), epochs: epochs)
+        log.hasUnwrittenEpochs.store(!areWritten, ordering: .relaxed)
+        // As a clean stop leaves it: with the indexes of the active segment, and the producers at the end.
+        let end = tail.endOffset
+        if isClean, files.indexed.contains(log.view.active.base), end == .zero || files.snapshots.last == end {
+            log.closedAt.store(end.rawValue, ordering: .relaxed)
+        }
         try removeStraySnapshots(files.snapshots, segments: segments, end: tail.endOffset)
         return log
     }
@@ -254,18 +261,18 @@ package struct LogLoader {
 
     // MARK: Epochs and producers
 
-    private func loadEpochs(end: Offset) throws(StorageError) -> LeaderEpochs {
-        var epochs: LeaderEpochs
+    /// The epochs, and whether the checkpoint says just the same.
+    private func loadEpochs(end: Offset) throws(StorageError) -> (epochs: LeaderEpochs, areWritten: Bool) {
+        var written: LeaderEpochs?
         do {
-            epochs = try LeaderEpochs(reading: directory, fileSystem) ?? scannedEpochs
-        } catch StorageError.malformed {
-            epochs = scannedEpochs
-        }
+            written = try LeaderEpochs(reading: directory, fileSystem)
+        } catch StorageError.malformed {}
+        var epochs = written ?? scannedEpochs
         for entry in scannedEpochs.entries where entry.epoch > epochs.latest ?? .none {
             epochs.begin(entry.epoch, at: entry.start)
         }
         epochs.truncate(to: end + 1)
-        return epochs
+        return (epochs, epochs == written)
     }
 
     private func allProducers(
