@@ -50,7 +50,8 @@ package struct ConfigurationProblem: Error, Hashable, Sendable, CustomStringConv
 package func parseProperties(_ text: String) -> [GivenValue] {
     var values: [GivenValue] = []
     var pending = ""
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    // Any of the three line ends; "\r\n" is one character.
+    for line in text.split(omittingEmptySubsequences: false, whereSeparator: { lineEnds.contains($0) }) {
         let content = trimmed(line)
         if pending.isEmpty, content.isEmpty || content.hasPrefix("#") || content.hasPrefix("!") { continue }
         let isContinued = content.reversed().prefix { $0 == "\\" }.count % 2 == 1
@@ -63,9 +64,11 @@ package func parseProperties(_ text: String) -> [GivenValue] {
     return values
 }
 
+private let lineEnds: [Character] = ["\n", "\r", "\r\n"]
+
 private func splitProperty(_ line: String) -> GivenValue {
     guard let end = line.firstIndex(where: { $0 == "=" || $0 == ":" }) else {
-        return GivenValue(key: line, value: "", origin: .file)
+        return GivenValue(key: trimmed(line), value: "", origin: .file)
     }
     let value = line[line.index(after: end)...]
     return GivenValue(key: trimmed(line[..<end]), value: trimmed(value), origin: .file)

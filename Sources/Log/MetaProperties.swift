@@ -28,7 +28,9 @@ package struct MetaProperties: Hashable, Sendable {
         let path = directory + "/" + MetaProperties.fileName
         guard let content = try CheckpointFile.content(path, fileSystem) else { return nil }
         var values: [Substring: Substring] = [:]
-        for line in content.string.split(separator: "\n") where !line.hasPrefix("#") {
+        // An editor may have left other line ends; "\r\n" is one character.
+        let isLineEnd = { (character: Character) in ["\n", "\r", "\r\n"].contains(character) }
+        for line in content.string.split(whereSeparator: isLineEnd) where !line.hasPrefix("#") {
             guard let equals = line.firstIndex(of: "=") else { continue }
             values[line[..<equals]] = line[line.index(after: equals)...]
         }

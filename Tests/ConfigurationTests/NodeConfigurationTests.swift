@@ -32,6 +32,13 @@ private func layers(
         #expect(values == ["a=1", "b=2", "c=xy", "d=", "e="])
     }
 
+    @Test func `any line end is one, and a backslash at the very end joins nothing`() {
+        for end in ["\n", "\r\n", "\r"] {
+            let values = parseProperties(["a=1", "# c", "", "b = x\\", " y", "c\t\\"].joined(separator: end))
+            #expect(values.map { "\($0.key)=\($0.value)" } == ["a=1", "b=xy", "c="])
+        }
+    }
+
     @Test func `names of variables stand for keys`() {
         let values = parseEnvironment([("KAFKA_LOG_DIRS", "/d"), ("PATH", "/bin"), ("KAFKA_NO_SUCH", "1")])
         #expect(values.map(\.key) == ["log.dirs"])

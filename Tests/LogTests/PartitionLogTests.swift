@@ -37,6 +37,33 @@ import Testing
         }
     }
 
+    @Test func `what stands in one file is one segment, however far apart its times are`() throws {
+        let folder = Folder()
+        var configuration = LogConfiguration()
+        configuration.segmentAge = .milliseconds(Int64.max)
+        let log = try openLog(folder.path, configuration).log
+        _ = try log.append([try makeBatch(["a"], timestamp: 0)])
+        var later = try makeBatch(["b"], timestamp: Int64.max)
+        later.place(at: Offset(1), epoch: LeaderEpoch(0))
+        // No log of ours would put it there: a file that came from elsewhere may.
+        let file = log.view.active.file
+        try file.write([later.bytes], at: try file.size())
+        let opened = try openLog(folder.path, isClean: false).log
+        #expect(try opened.view.segments.count == 1 && readAll(opened) == ["a", "b"])
+    }
+
+    @Test func `an identity with line ends of another system is the same`() throws {
+        let folder = Folder()
+        let identity = MetaProperties(clusterId: "c", nodeId: NodeId(1), directoryId: Uuid(high: 1, low: 2))
+        try identity.write(to: folder.path, RealFileSystem())
+        let path = folder.path + "/" + MetaProperties.fileName
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        for end in ["\r\n", "\r"] {
+            try text.replacing("\n", with: end).write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(try MetaProperties(reading: folder.path, RealFileSystem()) == identity)
+        }
+    }
+
     @Test func `a torn end is cut, whatever byte it tears at`() throws {
         let folder = Folder()
         let log = try openLog(folder.path).log
