@@ -85,7 +85,7 @@ package final class Broker: Sendable {
             let image = state.view.image
             let dynamic = image.configuration(.broker, String(node.nodeId))["max.connections"]
                 ?? image.configuration(.broker, "")["max.connections"]
-            let limit = dynamic.flatMap { Int($0) } ?? node.int("max.connections")
+            let limit = dynamic.flatMap(wholeNumber) ?? node.int("max.connections")
             guard state.connections < limit else { return false }
             state.connections += 1
             return true

@@ -118,7 +118,7 @@ struct MetadataLoader {
                 ])
         }
         var settings = LogConfiguration()
-        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap { Int($0) }
+        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap(wholeNumber)
             ?? node.int("metadata.log.segment.bytes")
         settings.segmentAge = .milliseconds(node.int("metadata.log.segment.ms"))
         var loader = LogLoader(

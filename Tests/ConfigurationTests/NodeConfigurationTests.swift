@@ -95,6 +95,15 @@ private func layers(
         #expect(try layers(["log.retention.hours": "-1"])["retention.ms"] == "-1")
     }
 
+    @Test func `a number with spaces around it is that number, wherever it is taken`() throws {
+        let values = ["segment.bytes": "2000000 ", "min.insync.replicas": " +2"]
+        for (key, value) in values { #expect(KeyTable.topic[key]?.objection(to: value) == nil) }
+        let node = try NodeConfiguration(given(["log.roll.hours": "2 ", "auto.create.topics.enable": " False "], .flag))
+        let topic = TopicConfiguration(topic: values, brokerDynamic: [:], clusterDynamic: [:], node: node)
+        #expect(topic.segmentBytes == 2_000_000 && topic.minimumInSync == 2)
+        #expect(topic.segmentMilliseconds == 7_200_000 && !node.bool("auto.create.topics.enable"))
+    }
+
     @Test func `the typed settings follow the layers`() throws {
         let node = try NodeConfiguration(given(["compression.type": "lz4"]))
         let settings = TopicConfiguration(
