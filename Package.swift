@@ -85,6 +85,9 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: settings),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tools/Simulate", swiftSettings: settings),
+        .executableTarget(
+            name: "compaction-bench", dependencies: ["Log", "Records", "Reactor", "Environment", "Bytes", "Basics"],
+            path: "Tools/CompactionBench", swiftSettings: settings),
         tests("TidyTests", []),
         tests("LogTests", ["Log", "Records", "Reactor", "Environment", "Bytes", "Basics"]),
         tests("SimulationTests", ["Simulation", "simulate"]),

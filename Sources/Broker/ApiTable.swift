@@ -50,6 +50,7 @@ enum ApiTable {
         Api(DescribeLogDirsRequest.self, DescribeLogDirsHandler.handle),
         Api(CreatePartitionsRequest.self, CreatePartitionsHandler.handle),
         Api(IncrementalAlterConfigsRequest.self, IncrementalAlterConfigsHandler.handle),
+        Api(DescribeProducersRequest.self, DescribeProducersHandler.handle),
         Api(DescribeClusterRequest.self, DescribeClusterHandler.handle),
         Api(ListConfigResourcesRequest.self, ListConfigResourcesHandler.handle),
         Api(DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsHandler.handle),

@@ -41,6 +41,18 @@ struct BatchIntake {
     /// A few kilobytes can claim to be gigabytes; whoever allows large batches gets four times as much.
     private var expansionLimit: Int { max(BatchIntake.expansionMin, 4 * configuration.messageBytesMax) }
 
+    /// Bytes of a batch from which on its decompression would hold up the other connections of a loop.
+    private static let longMin = 128 << 10
+
+    /// Whether `validate` should run on the pool.
+    func takesLong(_ records: RecordsField) -> Bool {
+        guard let bytes = records.slice, bytes.count >= BatchIntake.longMin, let header = BatchHeader(bytes) else {
+            return false
+        }
+        let target = configuration.compression.codec?.rawValue ?? header.compressionId
+        return header.compressionId != 0 || target != 0
+    }
+
     /// The batch, ready to be placed in the log.
     func validate(_ records: RecordsField) -> Result<RecordBatch, IntakeRefusal> {
         do throws(IntakeRefusal) {

@@ -10,6 +10,7 @@ package import Configuration
 internal import Controller
 package import Environment
 internal import Log
+internal import Replication
 internal import Raft
 internal import WireProtocol
 
@@ -188,16 +189,22 @@ extension Broker {
                 } catch {
                     broker.logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
                 }
-                broker.replicas.removeRetired()
+            }
+        }
+        every(.milliseconds(Int64(node.int("producer.id.expiration.check.interval.ms")))) { broker in
+            let limit = Duration.milliseconds(Int64(broker.dynamicInt("producer.id.expiration.ms")))
+            for replica in broker.replicas.all() {
+                replica.partition.log.expireProducers(at: broker.wallClock, after: limit)
             }
         }
         every(.seconds(10)) { broker in
             for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
         }
+        beginMaintenance()
     }
 
     /// Runs `action` inside the controller's loop again and again, as long as the node serves.
-    private func every(_ interval: Duration, _ action: @escaping (Broker) -> Void) {
+    func every(_ interval: Duration, _ action: @escaping (Broker) -> Void) {
         _ = controllerLoop.schedule(at: controllerLoop.now + interval) {
             guard self.withState({ !$0.isStopping }) else { return }
             action(self)

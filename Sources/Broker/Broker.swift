@@ -78,14 +78,18 @@ package final class Broker: Sendable {
         state.withLock { body(&$0) }
     }
 
+    /// The value of a broker's key that may be changed while it runs: its own, the cluster's, else the file's.
+    func dynamicInt(_ key: String) -> Int {
+        let image = state.withLock { $0.view.image }
+        let dynamic = image.configuration(.broker, String(node.nodeId))[key] ?? image.configuration(.broker, "")[key]
+        return dynamic.flatMap(wholeNumber) ?? node.int(key)
+    }
+
     // MARK: Connections
 
     func admitConnection() -> Bool {
-        state.withLock { state in
-            let image = state.view.image
-            let dynamic = image.configuration(.broker, String(node.nodeId))["max.connections"]
-                ?? image.configuration(.broker, "")["max.connections"]
-            let limit = dynamic.flatMap(wholeNumber) ?? node.int("max.connections")
+        let limit = dynamicInt("max.connections")
+        return state.withLock { state in
             guard state.connections < limit else { return false }
             state.connections += 1
             return true

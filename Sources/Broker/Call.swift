@@ -81,6 +81,22 @@ final class Call {
         connection.close(reason)
     }
 
+    // MARK: Order
+
+    /// Does `work` on the pool and `then` on the loop. Later requests of the connection are begun only then.
+    func away<Result: Sendable>(_ work: @escaping @Sendable () -> Result, then: @escaping (Result) -> Void) {
+        connection.hold()
+        let loop = loop
+        let end = Confined({ (result: Result) in
+            then(result)
+            self.connection.endHold()
+        }, to: loop)
+        shard.broker.environment.pool.run {
+            let result = work()
+            loop.post { end.value(result) }
+        }
+    }
+
     // MARK: Waiting
 
     /// Why a request that waits need not wait any longer.

@@ -28,6 +28,8 @@ final class Connection: TransportHandler {
     private var bytesUnderWay = 0
     /// Requests that wait for something to happen, such as a fetch for records.
     private var waiting: [Call] = []
+    /// Requests that must have taken their place before the next one is begun.
+    private var holds = 0
     private var isReading = true
     private(set) var isClosed = false
     private var isFlushing = false
@@ -71,7 +73,7 @@ final class Connection: TransportHandler {
     }
 
     private var hasRoom: Bool {
-        answers.count < shard.limits.requestsPerConnectionMax && transport.unsentCount < Connection.unsentMax
+        holds == 0 && answers.count < shard.limits.requestsPerConnectionMax && transport.unsentCount < Connection.unsentMax
             && (bytesUnderWay == 0 || shard.hasRoom)
     }
 
@@ -104,6 +106,17 @@ final class Connection: TransportHandler {
         } catch {
             call.fail("a request that does not parse: \(key) version \(context.version): \(error)")
         }
+    }
+
+    /// Begins no further request until `endHold`, so that what the client sent later does not come first.
+    func hold() {
+        holds += 1
+        adjustReading()
+    }
+
+    func endHold() {
+        holds -= 1
+        if !isClosed { resume() }
     }
 
     // MARK: Answering

@@ -155,7 +155,11 @@ extension MetadataStore {
         }
         let start = retention.start(known, log.segmentSizes, start: log.startOffset, now: now)
         guard start > log.startOffset else { return }
-        try log.removePrefix(below: start)
+        log.advanceStart(to: start)
+        let segments = try log.removeBelowStart()
+        try storage { () throws(FileError) in
+            for path in segments { try fileSystem.remove(path) }
+        }
         try removeSnapshots(below: start)
     }
 

@@ -16,8 +16,6 @@ internal import Synchronization
 final class ReplicaFolders: Sendable {
     private struct State {
         var replicas: [TopicPartition: (partition: Partition, folder: LogFolder)] = [:]
-        /// Folders of deleted partitions, to be removed.
-        var retired: [String] = []
         /// Logs that could not be opened.
         var failed: [TopicPartition: Failed] = [:]
         var isClosed = false
@@ -38,7 +36,10 @@ final class ReplicaFolders: Sendable {
     private let node: NodeConfiguration
     private let environment: Environment
     private let state = Mutex(State())
-    private let logger: Logger
+    let logger: Logger
+    let maintenance: LogMaintenance
+    /// One for each folder.
+    private let syncs: [SyncQueue]
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], metadata: PartitionLog, node: NodeConfiguration,
@@ -50,6 +51,13 @@ final class ReplicaFolders: Sendable {
         self.node = node
         self.environment = environment
         self.logger = logger
+        maintenance = LogMaintenance(environment: environment, logger: logger)
+        syncs = folders.map { folder in
+            // Without the disk's own sync, files are synced one by one.
+            SyncQueue(pool: environment.pool, disk: try? environment.fileSystem.disk(folder.path)) { partition, error in
+                logger.error("log", "cannot sync", [("partition", "\(partition.id)"), ("reason", "\(error)")])
+            }
+        }
     }
 
     var localId: NodeId { NodeId(node.nodeId) }
@@ -79,6 +87,7 @@ final class ReplicaFolders: Sendable {
     private func forgetCheckpoints() {
         do {
             try writeCheckpoints()
+            try writeCleaned()
         } catch {
             logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
         }
@@ -109,7 +118,8 @@ final class ReplicaFolders: Sendable {
     private func assume(
         _ partition: PartitionImage, _ replica: Partition, _ configuration: TopicConfiguration
     ) throws(StorageError) {
-        replica.log.configuration = LogConfiguration(configuration)
+        replica.log.configuration = LogConfiguration(configuration, of: replica.id)
+        replica.setSyncPolicy(SyncPolicy(configuration))
         guard partition.leader == localId else { return replica.resign() }
         // No more replicas can be in sync than there are.
         let minimum = min(configuration.minimumInSync, partition.replicas.count)
@@ -132,13 +142,15 @@ final class ReplicaFolders: Sendable {
         let isThere = try storage { () throws(FileError) in
             try environment.fileSystem.attributes(folder.directory(of: id)) != nil
         }
-        if isThere, try folder.topicId(of: id) != topicId { try putAway(id, folder) }
+        if isThere, try folder.topicId(of: id) != topicId {
+            try putAway(id, folder, delay: LogConfiguration(configuration, of: id).fileDeleteDelay)
+        }
         let isNew = try storage { () throws(FileError) in
             try environment.fileSystem.attributes(folder.directory(of: id)) == nil
         }
         if isNew { try folder.createPartition(id, topicId: topicId) }
         let replica = try load(
-            id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration), isClean: isNew,
+            id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration, of: id), isClean: isNew,
             checkpoints: LogFolder.Checkpoints())
         state.withLock { $0.replicas[id] = (replica, folder) }
         return replica
@@ -167,6 +179,7 @@ final class ReplicaFolders: Sendable {
             configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero)
         let log = try loader.load(startOffset: .zero)
         if let start = checkpoints.startOffsets[id] { log.advanceStart(to: start) }
+        log.compaction.cleaned = checkpoints.cleanedOffsets[id]
         if let fault = loader.recovery.fault {
             logger.warning(
                 "log", "cut a torn end",
@@ -186,7 +199,12 @@ final class ReplicaFolders: Sendable {
                         logger.error("log", "cannot sync", [("partition", "\(id)"), ("reason", "\(error)")])
                     }
                 }
-            })
+            }, onSyncDue: { [syncs = syncs(of: folder)] partition in syncs.add(partition) })
+    }
+
+    private func syncs(of folder: LogFolder) -> SyncQueue {
+        guard let index = folders.firstIndex(where: { $0 === folder }) else { preconditionFailure("a folder of others") }
+        return syncs[index]
     }
 
     private func retire(_ topic: TopicView) {
@@ -198,35 +216,18 @@ final class ReplicaFolders: Sendable {
             }
             guard let gone else { continue }
             do {
-                try putAway(id, gone.folder)
+                gone.partition.log.endMaintenance()
+                try putAway(id, gone.folder, delay: gone.partition.log.configuration.fileDeleteDelay)
             } catch {
                 logger.error("log", "cannot retire", [("partition", "\(id)"), ("reason", "\(error)")])
             }
         }
     }
 
-    /// Renames a partition's folder out of the way; it is removed later.
-    private func putAway(_ id: TopicPartition, _ folder: LogFolder) throws(StorageError) {
+    /// Renames a partition's folder out of the way; it is removed after `delay`, since fetches may still be reading.
+    private func putAway(_ id: TopicPartition, _ folder: LogFolder, delay: Duration) throws(StorageError) {
         var random = RandomSourceGenerator(environment.random)
-        let path = try folder.retire(id, id: Uuid.random(using: &random))
-        state.withLock { $0.retired.append(path) }
-    }
-
-    /// Removes the folders of deleted partitions.
-    func removeRetired() {
-        let retired = state.withLock { state in
-            let retired = state.retired
-            state.retired = []
-            return retired
-        }
-        for path in retired {
-            guard let folder = folders.first(where: { path.hasPrefix($0.path + "/") }) else { continue }
-            do {
-                try folder.remove(path)
-            } catch {
-                logger.error("log", "cannot remove", [("folder", path), ("reason", "\(error)")])
-            }
-        }
+        maintenance.remove(folder: try folder.retire(id, id: Uuid.random(using: &random)), after: delay)
     }
 
     // MARK: Start and end
@@ -235,8 +236,7 @@ final class ReplicaFolders: Sendable {
     func loadAll(_ image: ClusterImage) throws(StorageError) {
         for folder in folders {
             let checkpoints = try folder.readCheckpoints()
-            let retired = try folder.retired()
-            state.withLock { $0.retired += retired }
+            for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
             for id in try folder.partitions() where id != MetadataStore.partition {
                 guard let topic = image.topic(named: id.topic), topic.partitions[id.partition] != nil else {
                     logger.warning("log", "left alone, the cluster does not know it", [("partition", "\(id)")])
@@ -261,7 +261,7 @@ final class ReplicaFolders: Sendable {
             clusterDynamic: image.configuration(.broker, ""), node: node)
         do {
             let replica = try load(
-                id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration),
+                id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration, of: id),
                 isClean: folder.isClean, checkpoints: checkpoints)
             state.withLock { $0.replicas[id] = (replica, folder) }
         } catch {
@@ -275,6 +275,23 @@ final class ReplicaFolders: Sendable {
     func writeCheckpoints() throws(StorageError) {
         guard state.withLock({ !$0.isClosed }) else { return }
         for folder in folders { try folder.write { checkpoints(of: folder) } }
+    }
+
+    /// Writes how far compaction came with the logs of each folder.
+    func writeCleaned() throws(StorageError) {
+        for folder in folders {
+            try folder.writeCleaned {
+                let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
+                var offsets: [TopicPartition: Offset] = [:]
+                for (id, entry) in replicas where entry.folder === folder {
+                    offsets[id] = entry.partition.log.compaction.cleaned
+                }
+                for (id, entry) in failed where entry.folder === folder {
+                    offsets[id] = entry.checkpoints.cleanedOffsets[id]
+                }
+                return offsets
+            }
+        }
     }
 
     private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
@@ -303,6 +320,7 @@ final class ReplicaFolders: Sendable {
         var failure: StorageError?
         for entry in state.withLock({ $0.replicas }).sorted(by: { $0.key < $1.key }) {
             do {
+                entry.value.partition.log.endMaintenance()
                 try entry.value.partition.log.close()
             } catch {
                 logger.error("log", "cannot close", [("partition", "\(entry.key)"), ("reason", "\(error)")])
@@ -354,13 +372,33 @@ extension Broker {
 }
 
 extension LogConfiguration {
-    /// What a topic's settings mean for its logs.
-    init(_ topic: TopicConfiguration) {
+    /// What a topic's settings mean for the log of `partition`.
+    init(_ topic: TopicConfiguration, of partition: TopicPartition) {
         self.init()
+        // FNV-1a: different for each partition, the same after each start.
+        jitterSeed = partition.description.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        isDeleted = topic.isDeleted
+        isCompacted = topic.isCompacted
+        retentionMilliseconds = topic.retentionMilliseconds
+        retentionBytes = topic.retentionBytes
+        fileDeleteDelay = .milliseconds(topic.fileDeleteDelayMilliseconds)
+        deleteRetentionMilliseconds = topic.deleteRetentionMilliseconds
+        cleanableRatio = topic.cleanableRatio
+        compactionLagMilliseconds = topic.compactionLagMilliseconds
+        compactionLagMaxMilliseconds = topic.compactionLagMaxMilliseconds
         segmentBytes = topic.segmentBytes
         segmentAge = .milliseconds(topic.segmentMilliseconds)
         segmentJitter = .milliseconds(topic.segmentJitterMilliseconds)
         segmentIndexBytes = topic.segmentIndexBytes
         indexIntervalBytes = topic.indexIntervalBytes
+    }
+}
+
+extension SyncPolicy {
+    /// What a topic's settings mean for its syncs.
+    init(_ topic: TopicConfiguration) {
+        self.init(
+            recordsMax: topic.flushRecords,
+            ageMax: topic.flushMilliseconds == .max ? nil : .milliseconds(topic.flushMilliseconds))
     }
 }

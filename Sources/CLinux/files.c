@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -88,6 +89,15 @@ ssize_t martlet_write_at(int descriptor, const martlet_piece *pieces, int count,
 
 int martlet_sync_data(int descriptor) { return outcome(fdatasync(descriptor)); }
 int martlet_sync_all(int descriptor) { return outcome(fsync(descriptor)); }
+int martlet_sync_disk(int descriptor) { return outcome(syncfs(descriptor)); }
+
+int martlet_sync_disk_reports(void) {
+    struct utsname name;
+    int major = 0, minor = 0;
+    if (uname(&name) != 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2) return 0;
+    return major > 5 || (major == 5 && minor >= 8);
+}
+
 int martlet_truncate(int descriptor, int64_t size) { return outcome(ftruncate(descriptor, size)); }
 
 int martlet_map(int descriptor, size_t count, void **base) {

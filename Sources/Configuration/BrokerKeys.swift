@@ -96,31 +96,32 @@ log.roll.ms | ~long | | 1.. | c | works | The span of time at which a segment en
 log.roll.hours | int | 168 | 1.. | r | works | The same in hours.
 log.roll.jitter.ms | ~long | | 0.. | c | works | Taken off that span at random.
 log.roll.jitter.hours | int | 0 | 0.. | r | works | The same in hours.
-log.retention.ms | ~long | | -1.. | c | later | Time that records are kept; -1 is no limit.
-log.retention.minutes | ~int | | | r | later | The same in minutes.
-log.retention.hours | int | 168 | | r | later | The same in hours.
-log.retention.bytes | long | -1 | -1.. | c | later | Bytes kept of a partition; -1 is no limit.
-log.retention.check.interval.ms | long | 300000 | 1.. | r | later | The time between two searches for old segments.
-log.cleanup.policy | list | delete | | c | later | What happens to old segments: delete, compact, or both.
-log.cleaner.enable | bool | true | | r | later | Whether compaction runs.
-log.cleaner.threads | int | 1 | 0.. | c | pointless | Threads of compaction.
-log.cleaner.io.max.bytes.per.second | double | 1.7976931348623157E308 | | c | later | The most that compaction reads and writes a second.
-log.cleaner.dedupe.buffer.size | long | 134217728 | 1.. | c | later | Memory of compaction for its keys.
+log.retention.ms | ~long | | -1.. | c | works | Time that records are kept; -1 is no limit.
+log.retention.minutes | ~int | | | r | works | The same in minutes.
+log.retention.hours | int | 168 | | r | works | The same in hours.
+log.retention.bytes | long | -1 | -1.. | c | works | Bytes kept of a partition; -1 is no limit.
+log.retention.check.interval.ms | long | 300000 | 1.. | r | works | The time between two searches for old segments.
+log.cleanup.policy | list | delete | | c | works | What happens to old segments: delete, compact, or both.
+log.cleaner.enable | bool | true | | r | works | Whether compaction runs.
+log.cleaner.threads | int | 1 | 0.. | c | works | Threads of compaction.
+log.cleaner.io.max.bytes.per.second | double | 1.7976931348623157E308 | | c | works | The most that compaction reads and writes a second.
+log.cleaner.dedupe.buffer.size | long | 134217728 | 1.. | c | works | Memory of compaction for its keys.
 log.cleaner.io.buffer.size | int | 524288 | 0.. | c | pointless | Memory of compaction for reading and writing.
-log.cleaner.io.buffer.load.factor | double | 0.9 | | c | pointless | How full the table of keys may get.
-log.cleaner.backoff.ms | long | 15000 | 0.. | c | later | The wait when there is nothing to compact.
-log.cleaner.min.cleanable.ratio | double | 0.5 | 0..1 | c | later | The share of uncompacted bytes at which compaction begins.
-log.cleaner.delete.retention.ms | long | 86400000 | 0.. | c | later | How long a tombstone stays readable.
-log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | c | later | The shortest time that a record stays uncompacted.
-log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | later | The longest time that a record stays uncompacted.
+log.cleaner.io.buffer.load.factor | double | 0.9 | | c | works | How full the table of keys may get.
+log.cleaner.backoff.ms | long | 15000 | 0.. | c | works | The wait when there is nothing to compact.
+log.cleaner.min.cleanable.ratio | double | 0.5 | 0..1 | c | works | The share of uncompacted bytes at which compaction begins.
+log.cleaner.delete.retention.ms | long | 86400000 | 0.. | c | works | How long a tombstone stays readable.
+log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | c | works | The shortest time that a record stays uncompacted.
+log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | works | The longest time that a record stays uncompacted.
 log.index.size.max.bytes | int | 10485760 | 4.. | c | works | The most that an index of a segment may take.
 log.index.interval.bytes | int | 4096 | 0.. | c | works | At least so many bytes lie between two index entries.
-log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | refused | Sync a log after so many records.
-log.flush.interval.ms | ~long | | | c | refused | Sync a log after so much time.
-log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | refused | How often logs are looked at for a sync.
+log.durability | string | page-cache | page-cache,fsync | c | works | The durability of topics that do not say it.
+log.flush.interval.messages | long | 9223372036854775807 | 1.. | c | works | Sync a log after so many records.
+log.flush.interval.ms | ~long | | | c | works | Sync a log after so much time.
+log.flush.scheduler.interval.ms | long | 9223372036854775807 | | r | works | How often logs are looked at for a sync.
 log.flush.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two recovery point checkpoints.
 log.flush.start.offset.checkpoint.interval.ms | int | 60000 | 0.. | r | works | The time between two log start checkpoints.
-log.segment.delete.delay.ms | long | 60000 | 0.. | c | later | How long a removed file stays on disk.
+log.segment.delete.delay.ms | long | 60000 | 0.. | c | works | How long a removed file stays on disk.
 log.preallocate | bool | false | | c | pointless | Reserve the file of a new segment.
 log.initial.task.delay.ms | long | 30000 | 0.. | r | pointless | The wait before background work begins.
 log.message.timestamp.type | string | CreateTime | CreateTime,LogAppendTime | c | works | Whose clock record timestamps are of.
@@ -136,8 +137,8 @@ compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,produce
 compression.gzip.level | int | -1 | -1..9 | c | works | Level for gzip when the broker compresses.
 compression.lz4.level | int | 9 | 1..17 | c | works | Level for lz4 when the broker compresses.
 compression.zstd.level | int | 3 | -131072..22 | c | works | Level for zstd when the broker compresses.
-producer.id.expiration.ms | int | 86400000 | 1.. | c | later | How long a silent producer is remembered.
-producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | later | How often forgotten producers are looked for.
+producer.id.expiration.ms | int | 86400000 | 1.. | c | works | How long a silent producer is remembered.
+producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | works | How often forgotten producers are looked for.
 replica.lag.time.max.ms | long | 30000 | | r | later | A follower that is behind for longer leaves the ISR.
 replica.fetch.max.bytes | int | 1048576 | 0.. | r | later | What a follower asks for of a partition.
 replica.fetch.min.bytes | int | 1 | | r | later | What a follower waits for.

@@ -42,6 +42,9 @@ extension ConfigurationKey {
 /// A whole number as a value of a key: spaces around it do not count.
 package func wholeNumber(_ text: String) -> Int? { Int(trimmed(text)) }
 
+/// A number as a value of a key, in the same way.
+package func realNumber(_ text: String) -> Double? { Double(trimmed(text)) }
+
 /// The items of a list value, without the spaces around them.
 package func splitList(_ text: String) -> [String] {
     text.split(separator: ",").map { trimmed($0) }.filter { !$0.isEmpty }

@@ -23,6 +23,17 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var segmentJitterMilliseconds: Int64 = 0
     package var segmentIndexBytes = 10 << 20
     package var indexIntervalBytes = 4096
+    package var retentionMilliseconds: Int64 = 604_800_000
+    package var retentionBytes = -1
+    package var fileDeleteDelayMilliseconds: Int64 = 60_000
+    package var deleteRetentionMilliseconds: Int64 = 86_400_000
+    package var cleanableRatio = 0.5
+    package var compactionLagMilliseconds: Int64 = 0
+    package var compactionLagMaxMilliseconds: Int64 = .max
+    /// Records that may be unsynced before an append waits for the sync; 1 under `durability=fsync`.
+    package var flushRecords: Int64 = .max
+    /// How long records may be unsynced; the greatest value is for ever.
+    package var flushMilliseconds: Int64 = .max
 
     /// The settings that follow from the topic's own values, the dynamic values of the broker and of the cluster, and
     /// the node's configuration, in this order of precedence.
@@ -51,6 +62,15 @@ package struct TopicConfiguration: Hashable, Sendable {
         segmentJitterMilliseconds = long("segment.jitter.ms")
         segmentIndexBytes = int("segment.index.bytes")
         indexIntervalBytes = int("index.interval.bytes")
+        retentionMilliseconds = long("retention.ms")
+        retentionBytes = int("retention.bytes")
+        fileDeleteDelayMilliseconds = long("file.delete.delay.ms")
+        deleteRetentionMilliseconds = long("delete.retention.ms")
+        cleanableRatio = layers["min.cleanable.dirty.ratio"].flatMap(realNumber) ?? 0.5
+        compactionLagMilliseconds = long("min.compaction.lag.ms")
+        compactionLagMaxMilliseconds = long("max.compaction.lag.ms")
+        flushRecords = layers["durability"] == "fsync" ? 1 : long("flush.messages")
+        flushMilliseconds = long("flush.ms")
     }
 }
 

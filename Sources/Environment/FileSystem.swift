@@ -22,8 +22,17 @@ package protocol FileSystem: Sendable {
     /// Takes the lock file at `path`, creating it; fails with `.locked` when another process holds it.
     /// The lock ends with the returned object.
     func lock(_ path: String) throws(FileError) -> any FileLock
+    /// The disk that holds the folder `path`; nil if a failed sync of it could go unnoticed.
+    func disk(_ path: String) throws(FileError) -> (any Disk)?
     /// Bytes of the file system that holds `path`: in all, and free for this process.
     func space(_ path: String) throws(FileError) -> (total: Int, free: Int)
+}
+
+/// A whole disk. Calls may be made on any thread.
+package protocol Disk: AnyObject, Sendable {
+    /// Makes everything durable that was written to any file on the disk, names included (syncfs). Fails if anything
+    /// could not be written since the last call.
+    func sync() throws(FileError)
 }
 
 package enum OpenMode: Sendable {

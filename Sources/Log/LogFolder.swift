@@ -6,6 +6,7 @@
 //     recovery-point-offset-checkpoint   up to where each log is durable
 //     replication-offset-checkpoint      high watermark of each partition
 //     log-start-offset-checkpoint        first offset where it is not the base of the first segment
+//     cleaner-offset-checkpoint          below which offset each log was compacted
 //     <topic>-<partition>/               the logs
 
 package import Basics
@@ -20,6 +21,7 @@ package final class LogFolder: Sendable {
     private static let recoveryPoints = "recovery-point-offset-checkpoint"
     private static let highWatermarks = "replication-offset-checkpoint"
     private static let startOffsets = "log-start-offset-checkpoint"
+    private static let cleanedOffsets = "cleaner-offset-checkpoint"
 
     package let path: String
     package let fileSystem: any FileSystem
@@ -140,14 +142,6 @@ package final class LogFolder: Sendable {
         return entries.filter { $0.isDirectory && $0.name.hasSuffix("-delete") }.map { path + "/" + $0.name }
     }
 
-    /// Removes a folder and the files in it.
-    package func remove(_ directory: String) throws(StorageError) {
-        try storage { () throws(FileError) in
-            for entry in try fileSystem.entries(directory) { try fileSystem.remove(directory + "/" + entry.name) }
-            try fileSystem.remove(directory)
-        }
-    }
-
     // MARK: Checkpoints
 
     /// What the checkpoints say of all partitions.
@@ -155,6 +149,7 @@ package final class LogFolder: Sendable {
         package var recoveryPoints: [TopicPartition: Offset] = [:]
         package var highWatermarks: [TopicPartition: Offset] = [:]
         package var startOffsets: [TopicPartition: Offset] = [:]
+        package var cleanedOffsets: [TopicPartition: Offset] = [:]
 
         package init() {}
     }
@@ -165,6 +160,7 @@ package final class LogFolder: Sendable {
         found.recoveryPoints = try read(LogFolder.recoveryPoints)
         found.highWatermarks = try read(LogFolder.highWatermarks)
         found.startOffsets = try read(LogFolder.startOffsets)
+        found.cleanedOffsets = try read(LogFolder.cleanedOffsets)
         return found
     }
 
@@ -182,6 +178,13 @@ package final class LogFolder: Sendable {
                 checkpoints.highWatermarks, to: LogFolder.highWatermarks, in: path, fileSystem)
             try CheckpointFile.writeOffsets(
                 checkpoints.startOffsets, to: LogFolder.startOffsets, in: path, fileSystem)
+        }
+    }
+
+    /// Writes what `collect` says of compaction: it changes with each cleaning only.
+    package func writeCleaned(_ collect: () -> [TopicPartition: Offset]) throws(StorageError) {
+        try checkpointTurn.withLock { _ throws(StorageError) in
+            try CheckpointFile.writeOffsets(collect(), to: LogFolder.cleanedOffsets, in: path, fileSystem)
         }
     }
 }

@@ -1,7 +1,7 @@
 // Opening the folder of a partition: which files are there, what of them can be believed, and where the log ends.
 //
 // After a clean stop everything is believed; only the batches behind the last index entry are read. Otherwise every
-// segment that reaches beyond the recovery point is scanned with its checksums, its indexes are built anew, and a log
+// segment that reaches to the recovery point is scanned with its checksums, its indexes are built anew, and a log
 // whose last written part is torn ends before the tear. Below the recovery point a bad batch is corruption, which is
 // reported and never taken as the end of the log (durability rule 3).
 
@@ -32,7 +32,8 @@ package struct LogLoader {
     private let recoveryPoint: Offset
     package private(set) var recovery = LogRecovery()
     private var scannedEpochs = LeaderEpochs()
-    private var sealedSizes: [Offset: Int] = [:]
+    /// Producers at the end of what was scanned; nil as long as nothing had to be.
+    private var producers: ProducerStates?
 
     /// `isClean`: the broker that wrote the folder stopped in order. `recoveryPoint`: what it had synced.
     package init(
@@ -49,12 +50,17 @@ package struct LogLoader {
 
     /// Opens the log; an empty folder becomes an empty log that starts at `startOffset`.
     package mutating func load(startOffset: Offset = .zero) throws(StorageError) -> PartitionLog {
+        try SegmentSwap.recover(directory, fileSystem)
         let files = try segmentFiles()
         var segments: [Segment] = []
         var tail = LogTail(at: startOffset)
         for (index, base) in files.logs.enumerated() {
             let next = index + 1 < files.logs.count ? files.logs[index + 1] : nil
-            let loaded = try loadSegment(base, next: next, files.indexed)
+            let isBelieved = try isBelieved(base, next: next, files)
+            if !isBelieved, producers == nil {
+                producers = try replayProducers(files.snapshots, segments: segments, end: base)
+            }
+            let loaded = try loadSegment(base, next: next, isDurable: isBelieved, files.indexed)
             segments.append(loaded.segment)
             tail = loaded.tail
             if loaded.isTorn {
@@ -67,9 +73,10 @@ package struct LogLoader {
         let start = max(startOffset, segments[0].base)
         let log = PartitionLog(
             partition: partition, directory: directory, fileSystem: fileSystem, configuration: configuration,
-            segments: segments, sealedSizes: sealedSizes, tail: tail, startOffset: start,
+            segments: segments, tail: tail, startOffset: start,
             recoveryPoint: isClean ? tail.endOffset : min(recoveryPoint, tail.endOffset),
-            producers: try loadProducers(files.snapshots, segments: segments, tail: tail), epochs: epochs)
+            producers: try allProducers(files.snapshots, segments: segments, end: tail.endOffset), epochs: epochs)
+        try removeStraySnapshots(files.snapshots, segments: segments, end: tail.endOffset)
         return log
     }
 
@@ -80,6 +87,7 @@ package struct LogLoader {
         var snapshots: [Offset] = []
         /// Segments that have both index files.
         var indexed: Set<Offset> = []
+        var withAborted: Set<Offset> = []
     }
 
     private func segmentFiles() throws(StorageError) -> Found {
@@ -87,17 +95,30 @@ package struct LogLoader {
         var found = Found()
         var kinds: [Offset: Set<SegmentFileKind>] = [:]
         for entry in entries where !entry.isDirectory {
-            if entry.name.hasSuffix(".deleted") || entry.name.hasSuffix(".cleaned") || entry.name.hasSuffix(".tmp") {
+            if entry.name.hasSuffix(SegmentFiles.deletedSuffix) || entry.name.hasSuffix(".tmp") {
                 try storage { () throws(FileError) in try fileSystem.remove(directory + "/" + entry.name) }
             }
             guard let file = SegmentFiles.parse(entry.name) else { continue }
             kinds[file.base, default: []].insert(file.kind)
             if file.kind == .producerSnapshot { found.snapshots.append(file.base) }
         }
+        try removeOrphans(kinds)
         found.logs = kinds.filter { $0.value.contains(.log) }.keys.sorted()
         found.indexed = Set(kinds.filter { $0.value.isSuperset(of: [.offsetIndex, .timeIndex]) }.keys)
+        found.withAborted = Set(kinds.filter { $0.value.contains(.transactionIndex) }.keys)
         found.snapshots.sort()
         return found
+    }
+
+    /// Removes index files that lost their .log: a crash came between the renames of a removal.
+    private func removeOrphans(_ kinds: [Offset: Set<SegmentFileKind>]) throws(StorageError) {
+        for (base, present) in kinds.sorted(by: { $0.key < $1.key }) where !present.contains(.log) {
+            try storage { () throws(FileError) in
+                for kind in SegmentFileKind.allCases where kind != .producerSnapshot && present.contains(kind) {
+                    try fileSystem.remove(directory + "/" + SegmentFiles.name(base, kind))
+                }
+            }
+        }
     }
 
     private func createSegment(at base: Offset) throws(StorageError) -> Segment {
@@ -128,17 +149,24 @@ package struct LogLoader {
         var isTorn = false
     }
 
+    /// Whether the files of a segment are what a sync or a clean stop left. If not, it is scanned and its indexes made
+    /// anew, with the producers as they were at its base.
+    private func isBelieved(_ base: Offset, next: Offset?, _ files: Found) throws(StorageError) -> Bool {
+        // One that ends at the recovery point may have been synced before it was sealed, without its indexes.
+        guard isClean || (next.map { $0 < recoveryPoint } ?? false) else { return false }
+        guard files.withAborted.contains(base) else { return true }
+        return (try? TransactionIndex.decode(try index(base, .transactionIndex))) != nil
+    }
+
     private mutating func loadSegment(
-        _ base: Offset, next: Offset?, _ indexed: Set<Offset>
+        _ base: Offset, next: Offset?, isDurable: Bool, _ indexed: Set<Offset>
     ) throws(StorageError) -> Loaded {
         let path = directory + "/" + SegmentFiles.name(base, .log)
         let (file, size) = try storage { () throws(FileError) -> (any File, Int) in
             let file = try fileSystem.open(path, .update)
             return (file, try file.size())
         }
-        let isDurable = isClean || (next.map { $0 <= recoveryPoint } ?? false)
         if isDurable, let next, indexed.contains(base) {
-            sealedSizes[base] = size
             let segment = Segment(
                 sealed: file, base: base, directory: directory, fileSystem: fileSystem, size: size)
             return Loaded(segment: segment, tail: LogTail(at: next))
@@ -151,7 +179,7 @@ package struct LogLoader {
         } else if isDurable {
             recovery.rebuiltIndexes += 1
         }
-        return try scan(file, base: base, size: size, sealedBefore: next, &offsets, &times)
+        return try scan(file, base: base, size: size, sealedBefore: next, isDurable: isDurable, &offsets, &times)
     }
 
     private func index(_ base: Offset, _ kind: SegmentFileKind) throws(StorageError) -> ByteSlice {
@@ -160,9 +188,10 @@ package struct LogLoader {
 
     /// Reads the batches behind the last index entry, or all if there are no indexes.
     private mutating func scan(
-        _ file: any File, base: Offset, size: Int, sealedBefore next: Offset?, _ offsets: inout OffsetIndex,
-        _ times: inout TimeIndex
+        _ file: any File, base: Offset, size: Int, sealedBefore next: Offset?, isDurable: Bool,
+        _ offsets: inout OffsetIndex, _ times: inout TimeIndex
     ) throws(StorageError) -> Loaded {
+        var aborted = isDurable ? try decodeAborted(base) : []
         var tail = LogTail(at: base)
         try tail.resume(behind: offsets, times, file: file, fileSize: size)
         var scanner = SegmentScanner(file, from: tail.segmentSize, offset: tail.endOffset, fileSize: size)
@@ -176,6 +205,7 @@ package struct LogLoader {
             if batch.header.leaderEpoch > scannedEpochs.latest ?? .none {
                 scannedEpochs.begin(batch.header.leaderEpoch, at: batch.header.baseOffset)
             }
+            if !isDurable, let entry = producers?.note(batch, isReplay: true) { aborted.append(entry) }
         }
         recovery.scannedBytes += tail.segmentSize
         if let fault = scanner.fault {
@@ -184,7 +214,16 @@ package struct LogLoader {
         // A hole before the next segment: what lay there was lost, and with it all that came behind.
         let hasHole = next.map { $0 > tail.endOffset && tail.endOffset >= recoveryPoint } ?? false
         let isTorn = scanner.fault != nil || (hasHole && !isClean)
-        return try finish(file, base: base, tail: tail, next: isTorn ? nil : next, offsets, times, isTorn: isTorn)
+        let segment = Segment(
+            active: file, base: base, directory: directory, fileSystem: fileSystem,
+            capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times,
+            aborted: aborted)
+        if next != nil, !isTorn { try seal(segment, tail) }
+        return Loaded(segment: segment, tail: tail, isTorn: isTorn)
+    }
+
+    private func decodeAborted(_ base: Offset) throws(StorageError) -> [AbortedTransaction] {
+        (try? TransactionIndex.decode(try index(base, .transactionIndex))) ?? []
     }
 
     private mutating func cut(
@@ -201,18 +240,10 @@ package struct LogLoader {
         }
     }
 
-    private mutating func finish(
-        _ file: any File, base: Offset, tail: LogTail, next: Offset?, _ offsets: OffsetIndex, _ times: TimeIndex,
-        isTorn: Bool
-    ) throws(StorageError) -> Loaded {
-        let segment = Segment(
-            active: file, base: base, directory: directory, fileSystem: fileSystem,
-            capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times)
-        guard next != nil else { return Loaded(segment: segment, tail: tail, isTorn: isTorn) }
-        sealedSizes[base] = tail.segmentSize
+    private mutating func seal(_ segment: Segment, _ tail: LogTail) throws(StorageError) {
+        segment.end(at: tail.segmentSize)
         try segment.writeIndexes(endingWith: tail.nextTimeEntry())
         segment.seal()
-        return Loaded(segment: segment, tail: tail)
     }
 
     // MARK: Epochs and producers
@@ -231,30 +262,57 @@ package struct LogLoader {
         return epochs
     }
 
-    private func loadProducers(
-        _ snapshots: [Offset], segments: [Segment], tail: LogTail
+    private func allProducers(
+        _ snapshots: [Offset], segments: [Segment], end: Offset
     ) throws(StorageError) -> ProducerStates {
-        var states = ProducerStates()
-        var from = segments[0].base
-        for offset in snapshots.reversed() where offset <= tail.endOffset && offset >= from {
-            let path = directory + "/" + SegmentFiles.name(offset, .producerSnapshot)
-            guard let content = try CheckpointFile.content(path, fileSystem),
-                let decoded = try? ProducerSnapshot.decode(content)
-            else { continue }
-            states = decoded
-            from = offset
-            break
-        }
+        if let producers { return producers }
+        return try replayProducers(snapshots, segments: segments, end: end)
+    }
+
+    /// The producers at `end`, which lies in or behind the last of `segments`: from the newest snapshot at or below it,
+    /// and the batches behind that.
+    private func replayProducers(
+        _ snapshots: [Offset], segments: [Segment], end: Offset
+    ) throws(StorageError) -> ProducerStates {
+        var (states, from) = try newestSnapshot(snapshots, upTo: end)
         for (index, segment) in segments.enumerated() {
-            let end = index + 1 < segments.count ? segments[index + 1].base : tail.endOffset
-            guard end > from else { continue }
-            let size = index + 1 < segments.count ? sealedSizes[segment.base] ?? 0 : tail.segmentSize
-            let start = try segment.scanStart(for: from)
+            let segmentEnd = index + 1 < segments.count ? segments[index + 1].base : end
+            guard segmentEnd > from else { continue }
+            let size = try storage { () throws(FileError) in try segment.file.size() }
+            let start = try segment.scanStart(for: max(from, segment.base))
             var scanner = SegmentScanner(segment.file, from: start, offset: segment.base, fileSize: size)
             while let batch = try scanner.next() {
-                if batch.header.lastOffset >= from { states.note(batch.header) }
+                if batch.header.lastOffset >= from { states.note(batch, isReplay: true) }
             }
+            if let fault = scanner.fault {
+                throw .corrupt(path: segment.file.path, position: scanner.position, reason: fault.description)
+            }
+            from = segmentEnd
         }
         return states
+    }
+
+    private func newestSnapshot(
+        _ snapshots: [Offset], upTo end: Offset
+    ) throws(StorageError) -> (states: ProducerStates, offset: Offset) {
+        for offset in snapshots.reversed() where offset <= end {
+            let path = directory + "/" + SegmentFiles.name(offset, .producerSnapshot)
+            guard let content = try CheckpointFile.content(path, fileSystem),
+                let states = try? ProducerSnapshot.decode(content)
+            else { continue }
+            return (states, offset)
+        }
+        return (ProducerStates(), .zero)
+    }
+
+    /// Snapshots stay where a segment begins, and the newest; one behind the end tells of what was cut off.
+    private func removeStraySnapshots(
+        _ snapshots: [Offset], segments: [Segment], end: Offset
+    ) throws(StorageError) {
+        let kept = Set(segments.map(\.base) + [snapshots.last { $0 <= end }].compactMap(\.self))
+        for offset in snapshots where !kept.contains(offset) {
+            let path = directory + "/" + SegmentFiles.name(offset, .producerSnapshot)
+            try storage { () throws(FileError) in try fileSystem.remove(path) }
+        }
     }
 }

@@ -26,8 +26,6 @@ package struct LogTail: Hashable, Sendable {
     package var offsetEntryCount = 0
     package var timeEntryCount = 0
     package var lastTimeEntry: Timestamp = .none
-    /// Taken off the segment's age; drawn anew for each segment.
-    package var jitter: Duration = .zero
 
     /// The tail of an empty log, or of one whose last segment is empty.
     package init(at offset: Offset) {
@@ -56,7 +54,7 @@ package struct LogTail: Hashable, Sendable {
             return false
         }
         let span = batch.maxTimestamp.milliseconds - firstTimestamp.milliseconds
-        return span > (configuration.segmentAge - jitter).wholeMilliseconds
+        return span > (configuration.segmentAge - configuration.jitter(at: segmentBase)).wholeMilliseconds
     }
 
     /// Advances over `batch`, which begins at `endOffset` or behind it. `mayRoll` is false for what stands in one file:

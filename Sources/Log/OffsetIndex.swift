@@ -75,14 +75,26 @@ package struct OffsetIndex: Sendable {
     /// The last entry, or nil of an empty index.
     package func last() throws(FileError) -> Entry? { count == 0 ? nil : try entry(at: count - 1) }
 
-    /// Where to begin to scan for `relativeOffset`: the position of the greatest entry at or below it, else 0.
-    package func position(atOrBelow relativeOffset: Int64) throws(FileError) -> Int {
+    /// The first index of an entry that does not satisfy `isBelow`.
+    private func count(where isBelow: (Entry) -> Bool) throws(FileError) -> Int {
         var low = 0
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            if Int64(try entry(at: middle).relativeOffset) <= relativeOffset { low = middle + 1 } else { high = middle }
+            if isBelow(try entry(at: middle)) { low = middle + 1 } else { high = middle }
         }
-        return low == 0 ? 0 : Int(try entry(at: low - 1).position)
+        return low
+    }
+
+    /// Where to begin to scan for `relativeOffset`: the position of the greatest entry at or below it, else 0.
+    package func position(atOrBelow relativeOffset: Int64) throws(FileError) -> Int {
+        let below = try count { Int64($0.relativeOffset) <= relativeOffset }
+        return below == 0 ? 0 : Int(try entry(at: below - 1).position)
+    }
+
+    /// The relative offset of the first entry that points to `position` or behind it; nil if none does.
+    package func relativeOffset(atOrBehind position: Int) throws(FileError) -> Int32? {
+        let below = try count { Int($0.position) < position }
+        return below == count ? nil : try entry(at: below).relativeOffset
     }
 }

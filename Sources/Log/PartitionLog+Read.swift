@@ -15,6 +15,8 @@ package struct LogRead: Sendable {
     /// The log start offset and the end at the time of the read.
     package var startOffset: Offset
     package var endOffset: Offset
+    /// No record of the range lies at this offset or behind it. Close to the end of the range, by an index entry.
+    package var deliveredEnd: Offset
 
     package var count: Int { region?.count ?? 0 }
 }
@@ -33,7 +35,7 @@ extension PartitionLog {
     ) throws(ReadFailure) -> LogRead {
         let view = view
         guard offset >= view.startOffset, offset <= view.end else { throw .offsetOutOfRange }
-        var answer = LogRead(region: nil, startOffset: view.startOffset, endOffset: view.end)
+        var answer = LogRead(region: nil, startOffset: view.startOffset, endOffset: view.end, deliveredEnd: offset)
         let limit = min(limit, view.end)
         guard offset < limit else { return answer }
         do {
@@ -46,6 +48,8 @@ extension PartitionLog {
                     answer.region = try region(
                         found, index: index, view: view, limit: limit, countMax: countMax, wholeFirst: wholeFirst,
                         scratch: scratch)
+                    answer.deliveredEnd = try deliveredEnd(
+                        answer.region, from: offset, index: index, view: view, limit: limit)
                     break
                 }
                 index += 1
@@ -68,7 +72,7 @@ extension PartitionLog {
     }
 
     func publishedSize(of index: Int, in view: Published) -> Int {
-        view.size(of: index, sealedSize)
+        view.size(of: index)
     }
 
     /// The first batch of the segment that ends at or behind `offset`.
@@ -83,6 +87,15 @@ extension PartitionLog {
             position += header.byteCount
         }
         return nil
+    }
+
+    private func deliveredEnd(
+        _ region: FileRegion?, from offset: Offset, index: Int, view: Published, limit: Offset
+    ) throws(StorageError) -> Offset {
+        guard let region else { return offset }
+        let segmentEnd = index + 1 < view.segments.count ? view.segments[index + 1].base : limit
+        let indexed = try view.segments[index].offset(atOrBehind: region.position + region.count)
+        return max(offset, min(indexed ?? segmentEnd, limit))
     }
 
     private func region(

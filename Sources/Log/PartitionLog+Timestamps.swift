@@ -49,6 +49,8 @@ extension PartitionLog {
         in segment: Segment, at position: Int, _ header: BatchHeader, atOrAfter timestamp: Timestamp,
         from start: Offset
     ) throws(StorageError) -> TimestampedOffset? {
+        // Compaction leaves a batch without records where a producer's sequence must not be lost.
+        guard header.recordCount > 0 else { return nil }
         if header.isLogAppendTime {
             return TimestampedOffset(timestamp: header.maxTimestamp, offset: max(header.baseOffset, start))
         }
@@ -70,7 +72,8 @@ extension PartitionLog {
         }
     }
 
-    /// The greatest timestamp below `limit` and the first record that carries it; nil if no record has one.
+    /// The greatest timestamp below `limit` and the first record that carries it; nil if no record has one. As in Kafka
+    /// that may be a record below the log start, as long as its segment stands.
     package func maxTimestamp(limit: Offset) throws(StorageError) -> TimestampedOffset? {
         let view = view
         var best: (index: Int, timestamp: Timestamp, offset: Offset)?
@@ -87,8 +90,7 @@ extension PartitionLog {
             found.header.baseOffset < limit
         else { return nil }
         return try firstRecord(
-            in: view.segments[best.index], at: found.position, found.header, atOrAfter: best.timestamp,
-            from: view.startOffset)
+            in: view.segments[best.index], at: found.position, found.header, atOrAfter: best.timestamp, from: .zero)
     }
 
     private func sealedMaximum(_ segment: Segment) throws(StorageError) -> TimestampedOffset? {

@@ -27,36 +27,45 @@ package final class PartitionLog: Sendable {
 
         package var active: Segment { segments[segments.count - 1] }
 
-        /// Bytes of all segments, given the size of each sealed one.
-        package func size(of index: Int, _ sealed: (Segment) -> Int) -> Int {
-            index == segments.count - 1 ? activeSize : sealed(segments[index])
+        /// Published bytes of the segment at `index`.
+        package func size(of index: Int) -> Int {
+            index == segments.count - 1 ? activeSize : segments[index].sealedSize
         }
     }
 
     let published: Mutex<Published>
-    let sealedSizes: Mutex<[Offset: Int]>
-    private let tail: Mutex<LogTail>
+    let tail: Mutex<LogTail>
     private let settings: Mutex<LogConfiguration>
     /// Everything below is durable; moved by `sync`.
     package let recoveryPoint: Atomic<Int64>
+    /// The base of the active segment when the folder was synced last, or -1.
+    let directorySyncedAt = Atomic<Int64>(-1)
+    /// Bytes appended by this process, and how many of them are durable.
+    let appendedBytes = Atomic(0)
+    let syncedBytes = Atomic(0)
     /// Advanced at `plan` and taken back at `abandon`.
-    private let producerStates: Mutex<ProducerStates>
+    let producerStates: Mutex<ProducerStates>
+    /// Producers as they were where segments begin, to be written by the next sync.
+    let snapshots = Mutex<[(offset: Offset, producers: ProducerStates)]>([])
+    /// Where the first transaction begins that is not known to be over; `Int64.max` if there is none.
+    let firstUnstable = Atomic<Int64>(.max)
     /// Set by the first failed sync: what the kernel dropped then, a later sync would not tell of.
-    private let syncFailure = Mutex<StorageError?>(nil)
-    private let leaderEpochs: Mutex<LeaderEpochs>
+    let syncFailure = Mutex<StorageError?>(nil)
+    let leaderEpochs: Mutex<LeaderEpochs>
+    /// The turn of those who go by the names of the log's files; true when there is to be no maintenance any more.
+    let maintenanceTurn = Mutex(false)
+    let compactionStanding = Mutex(CompactionStanding())
 
-    /// A log whose segments were loaded and whose tail is known. `sealedSizes` has the size of each segment but the
-    /// last.
+    /// A log whose segments were loaded and whose tail is known.
     package init(
         partition: TopicPartition, directory: String, fileSystem: any FileSystem, configuration: LogConfiguration,
-        segments: [Segment], sealedSizes: [Offset: Int], tail: LogTail, startOffset: Offset, recoveryPoint: Offset,
+        segments: [Segment], tail: LogTail, startOffset: Offset, recoveryPoint: Offset,
         producers: ProducerStates, epochs: LeaderEpochs
     ) {
         self.partition = partition
         self.directory = directory
         self.fileSystem = fileSystem
         settings = Mutex(configuration)
-        self.sealedSizes = Mutex(sealedSizes)
         self.tail = Mutex(tail)
         producerStates = Mutex(producers)
         leaderEpochs = Mutex(epochs)
@@ -64,6 +73,7 @@ package final class PartitionLog: Sendable {
         published = Mutex(
             Published(
                 segments: segments, end: tail.endOffset, activeSize: tail.segmentSize, startOffset: startOffset))
+        publishUnstable()
     }
 
     package var configuration: LogConfiguration {
@@ -78,8 +88,7 @@ package final class PartitionLog: Sendable {
     /// Bytes of all .log files.
     package var size: Int {
         let view = view
-        let sealed = sealedSizes.withLock { $0 }
-        return view.segments.dropLast().reduce(view.activeSize) { $0 + (sealed[$1.base] ?? 0) }
+        return view.segments.dropLast().reduce(view.activeSize) { $0 + $1.sealedSize }
     }
 
     /// Greatest timestamp of the active segment, and the last offset of its batch.
@@ -90,53 +99,24 @@ package final class PartitionLog: Sendable {
         }
     }
 
-    func sealedSize(_ segment: Segment) -> Int { sealedSizes.withLock { $0[segment.base] ?? 0 } }
-
     // MARK: Appending
-
-    /// Batches with their offsets assigned, and where they will be written.
-    package struct AppendPlan: Sendable {
-        package fileprivate(set) var batches: [RecordBatch] = []
-        /// One for each batch that was offered: what became of it, and its base offset if it is appended.
-        package fileprivate(set) var outcomes: [Outcome] = []
-        fileprivate var admissions: [LogTail.Admission] = []
-        fileprivate var before: LogTail
-        fileprivate var after: LogTail
-        fileprivate var segments: [Segment] = []
-        /// Of each segment that ends in this plan, how it ended.
-        fileprivate var sealed: [LogTail] = []
-        fileprivate var replacedProducers: [(id: Int64, state: ProducerStates.Producer?)] = []
-
-        /// Whether a segment ends with this plan.
-        package var rolls: Bool { !sealed.isEmpty }
-        package var firstOffset: Offset { before.endOffset }
-        package var endOffset: Offset { after.endOffset }
-    }
-
-    /// What becomes of an offered batch.
-    package struct Outcome: Hashable, Sendable {
-        package var verdict: ProducerStates.Verdict
-        /// The offset of the first record, of an appended batch or of the one that it repeats.
-        package var baseOffset: Offset
-    }
 
     /// Assigns the next offsets to `batches`, in order, and decides where segments end. Touches no file.
     /// Batches that repeat what is there, leave a gap, or come from a fenced producer are left out.
     package func plan(_ batches: [RecordBatch], epoch: LeaderEpoch) -> AppendPlan {
         let configuration = configuration
-        let before = tail.withLock { $0 }
-        var plan = AppendPlan(before: before, after: before)
+        var plan = AppendPlan(behind: tail.withLock { $0 })
         producerStates.withLock { producers in
             for var batch in batches {
-                let verdict = producers.verdict(on: batch.header)
+                let verdict = producers.verdict(on: batch)
                 switch verdict {
                 case .append:
                     batch.place(at: plan.after.endOffset, epoch: epoch)
                     plan.add(batch, configuration, &producers)
                 case .duplicate(let known):
-                    plan.outcomes.append(Outcome(verdict: verdict, baseOffset: known.baseOffset))
-                case .outOfOrder, .fencedEpoch:
-                    plan.outcomes.append(Outcome(verdict: verdict, baseOffset: .none))
+                    plan.leaveOut(Outcome(verdict: verdict, baseOffset: known.baseOffset))
+                case .outOfOrder, .fencedEpoch, .fencedCoordinator, .transactionIsOpen:
+                    plan.leaveOut(Outcome(verdict: verdict, baseOffset: .none))
                 }
             }
         }
@@ -146,8 +126,7 @@ package final class PartitionLog: Sendable {
     /// Takes over batches that a leader has placed already (replication, the metadata log).
     package func planReplicated(_ batches: [RecordBatch]) -> AppendPlan {
         let configuration = configuration
-        let before = tail.withLock { $0 }
-        var plan = AppendPlan(before: before, after: before)
+        var plan = AppendPlan(behind: tail.withLock { $0 })
         producerStates.withLock { producers in
             for batch in batches { plan.add(batch, configuration, &producers) }
         }
@@ -187,16 +166,20 @@ package final class PartitionLog: Sendable {
     package func publish(_ plan: AppendPlan) {
         var current = view.active
         var rolled = zip(plan.segments, plan.sealed).makeIterator()
-        for admission in plan.admissions {
+        for (index, admission) in plan.admissions.enumerated() {
             if admission.rolls, let (next, ended) = rolled.next() {
-                seal(current, ended)
+                seal(current, ended.tail)
+                snapshots.withLock { $0.append((next.base, ended.producers)) }
                 publishSegment(next)
                 current = next
             }
             current.addEntries(admission)
+            if let aborted = plan.aborted[index] { current.addAborted(aborted) }
         }
         noteEpochs(of: plan.batches)
+        if plan.touchesTransactions { publishUnstable() }
         tail.withLock { $0 = plan.after }
+        appendedBytes.add(plan.byteCount, ordering: .releasing)
         published.withLock { published in
             published.end = plan.after.endOffset
             published.activeSize = plan.after.segmentSize
@@ -205,7 +188,7 @@ package final class PartitionLog: Sendable {
 
     /// Ends a segment. Indexes that cannot be written now stay in memory, and are rebuilt if the process ends so.
     private func seal(_ segment: Segment, _ tail: LogTail) {
-        sealedSizes.withLock { $0[segment.base] = tail.segmentSize }
+        segment.end(at: tail.segmentSize)
         do {
             try segment.writeIndexes(endingWith: tail.nextTimeEntry())
             segment.seal()
@@ -222,11 +205,18 @@ package final class PartitionLog: Sendable {
         }
     }
 
+    /// Ends the active segment, whose tail is `ended`, with an empty one behind it.
+    func rollEmpty(behind ended: LogTail) throws(StorageError) {
+        let next = try beginSegment(at: ended.endOffset)
+        seal(view.active, ended)
+        snapshots.withLock { $0.append((next.base, producers)) }
+        tail.withLock { $0.beginSegment(at: ended.endOffset) }
+        publishSegment(next)
+    }
+
     /// Cuts back whatever a failed write left, so that the next append finds the end that readers know.
     package func abandon(_ plan: AppendPlan) throws(StorageError) {
-        producerStates.withLock { producers in
-            for (id, state) in plan.replacedProducers.reversed() { producers.producers[id] = state }
-        }
+        producerStates.withLock { $0.rollBack(to: plan.firstOffset, plan.replacedProducers) }
         for segment in plan.segments {
             try storage { () throws(FileError) in try fileSystem.remove(segment.path(.log)) }
         }
@@ -234,87 +224,10 @@ package final class PartitionLog: Sendable {
         try storage { () throws(FileError) in try active.file.truncate(to: plan.before.segmentSize) }
     }
 
-    // MARK: Epochs and producers
-
-    package var epochs: LeaderEpochs { leaderEpochs.withLock { $0 } }
-    package var producers: ProducerStates { producerStates.withLock { $0 } }
-
-    /// Notes that a leader begins at the end of the log, durably, before it appends.
-    package func beginEpoch(_ epoch: LeaderEpoch) throws(StorageError) {
-        let start = endOffset
-        let changed = leaderEpochs.withLock { epochs in epochs.begin(epoch, at: start) ? epochs : nil }
-        if let changed { try changed.write(to: directory, fileSystem) }
-    }
-
-    private func noteEpochs(of batches: [RecordBatch]) {
-        leaderEpochs.withLock { epochs in
-            for batch in batches where batch.header.leaderEpoch > epochs.latest ?? .none {
-                epochs.begin(batch.header.leaderEpoch, at: batch.header.baseOffset)
-            }
-        }
-    }
-
-    // MARK: Durability
-
-    /// Makes everything published at the time of the call durable and moves the recovery point.
-    package func sync() throws(StorageError) { try sync(withActive: true) }
-
-    /// Makes all segments but the active one durable: what a crash leaves to be scanned is one segment.
-    package func syncSealed() throws(StorageError) { try sync(withActive: false) }
-
-    private func sync(withActive: Bool) throws(StorageError) {
-        if let failure = syncFailure.withLock({ $0 }) { throw failure }
-        do {
-            try syncOnce(withActive: withActive)
-        } catch {
-            syncFailure.withLock { $0 = error }
-            throw error
-        }
-    }
-
-    private func syncOnce(withActive: Bool) throws(StorageError) {
-        let view = view
-        let point = recoveryPoint.load(ordering: .acquiring)
-        let end = withActive ? view.end : view.active.base
-        guard end.rawValue > point else { return }
-        for (index, segment) in view.segments.enumerated() {
-            let next = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
-            guard next.rawValue > point, next <= end else { continue }
-            try segment.sync(withIndexes: index + 1 < view.segments.count)
-        }
-        try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) }
-        recoveryPoint.max(end.rawValue, ordering: .acquiringAndReleasing)
-    }
-
-    /// Writes the active indexes and syncs everything: the end of an orderly life.
-    package func close() throws(StorageError) {
-        let tail = tail.withLock { $0 }
-        try view.active.writeIndexes(endingWith: tail.nextTimeEntry())
-        try ProducerSnapshot.write(producers, at: tail.endOffset, to: directory, fileSystem)
-        try epochs.write(to: directory, fileSystem)
-        try sync()
-    }
-
     /// Moves the log start offset forward; segments wholly below it are removed by retention.
     package func advanceStart(to offset: Offset) {
         published.withLock { published in
             published.startOffset = max(published.startOffset, min(offset, published.end))
         }
-    }
-}
-
-extension PartitionLog.AppendPlan {
-    fileprivate mutating func add(
-        _ batch: RecordBatch, _ configuration: LogConfiguration, _ producers: inout ProducerStates
-    ) {
-        batches.append(batch)
-        outcomes.append(PartitionLog.Outcome(verdict: .append, baseOffset: batch.header.baseOffset))
-        let tail = after
-        let admission = after.admit(batch.header, configuration)
-        if admission.rolls { sealed.append(tail) }
-        admissions.append(admission)
-        guard batch.header.hasProducerId else { return }
-        replacedProducers.append((batch.header.producerId, producers.producers[batch.header.producerId]))
-        producers.note(batch.header)
     }
 }

@@ -47,12 +47,12 @@ package enum ProducerSnapshot {
         guard count >= 0, Int(count) * 46 <= reader.remaining else {
             throw reader.failure(.lengthTooLarge(Int(count)), "count")
         }
-        var states = ProducerStates()
+        var producers: [Int64: ProducerStates.Producer] = [:]
         for _ in 0..<count {
             let id = try reader.readInteger(Int64.self, "producerId")
-            states.producers[id] = try producer(&reader)
+            producers[id] = try producer(&reader)
         }
-        return states
+        return ProducerStates(producers)
     }
 
     private static func producer(_ reader: inout ByteReader) throws(DecodeError) -> ProducerStates.Producer {
@@ -63,8 +63,8 @@ package enum ProducerSnapshot {
         producer.lastTimestamp = Timestamp(milliseconds: try reader.readInteger(Int64.self, "timestamp"))
         producer.coordinatorEpoch = try reader.readInteger(Int32.self, "coordinatorEpoch")
         producer.transactionStart = Offset(try reader.readInteger(Int64.self, "transactionStart"))
-        if lastSequence >= 0 {
-            let first = Int32((Int64(lastSequence) - Int64(delta)) & 0x7fff_ffff)
+        if lastOffset >= .zero {
+            let first = lastSequence < 0 ? -1 : Int32((Int64(lastSequence) - Int64(delta)) & 0x7fff_ffff)
             producer.batches = [
                 ProducerStates.Batch(
                     firstSequence: first, lastSequence: lastSequence, lastOffset: lastOffset, offsetDelta: delta,
@@ -74,7 +74,7 @@ package enum ProducerSnapshot {
         return producer
     }
 
-    /// Writes the snapshot of `states` at `offset`.
+    /// Writes the snapshot of `states` at `offset`, durably: below a recovery point it is believed.
     package static func write(
         _ states: ProducerStates, at offset: Offset, to directory: String, _ fileSystem: any FileSystem
     ) throws(StorageError) {
@@ -82,6 +82,7 @@ package enum ProducerSnapshot {
             let path = directory + "/" + SegmentFiles.name(offset, .producerSnapshot)
             let file = try fileSystem.open(path, .replace)
             try file.write([encode(states)], at: 0)
+            try file.sync()
         }
     }
 }

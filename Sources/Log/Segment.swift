@@ -22,20 +22,28 @@ package final class Segment: Sendable {
     private struct State {
         var offsets: OffsetIndex?
         var times: TimeIndex?
+        /// Nil until the file was read.
+        var aborted: [AbortedTransaction]?
         var window: (any ReadWindow)?
+        /// Bytes of a sealed segment.
+        var size = 0
+        /// Of a sealed segment, once somebody asked.
+        var largestTimestamp: Timestamp?
+        /// The files may have other names by now: what is open stays open.
+        var isPinned = false
     }
 
     /// A segment with its indexes in memory, to be appended to.
     package init(
         active file: any File, base: Offset, directory: String, fileSystem: any FileSystem, capacity: Int,
-        offsets: OffsetIndex = OffsetIndex(), times: TimeIndex = TimeIndex()
+        offsets: OffsetIndex = OffsetIndex(), times: TimeIndex = TimeIndex(), aborted: [AbortedTransaction] = []
     ) {
         self.file = file
         self.base = base
         self.directory = directory
         self.fileSystem = fileSystem
         self.capacity = capacity
-        state = Mutex(State(offsets: offsets, times: times))
+        state = Mutex(State(offsets: offsets, times: times, aborted: aborted))
     }
 
     /// A sealed segment; its indexes are opened when they are first asked for.
@@ -45,8 +53,16 @@ package final class Segment: Sendable {
         self.directory = directory
         self.fileSystem = fileSystem
         capacity = size
-        state = Mutex(State())
+        state = Mutex(State(size: size))
     }
+
+    /// Bytes of the segment, once it is sealed.
+    package var sealedSize: Int { state.withLock { $0.size } }
+
+    /// The segment ends at `size` bytes.
+    package func end(at size: Int) { state.withLock { $0.size = size } }
+
+    private static let indexKinds: [SegmentFileKind] = [.offsetIndex, .timeIndex, .transactionIndex]
 
     package func path(_ kind: SegmentFileKind) -> String { directory + "/" + SegmentFiles.name(base, kind) }
 
@@ -59,15 +75,37 @@ package final class Segment: Sendable {
         }
     }
 
-    /// Writes both indexes to their files, the time index ended with `lastTimeEntry` if there is one.
+    /// Adds a transaction whose abort marker was published here.
+    package func addAborted(_ transaction: AbortedTransaction) {
+        state.withLock { $0.aborted?.append(transaction) }
+    }
+
+    /// The transactions whose abort markers lie here.
+    package func abortedTransactions() throws(StorageError) -> [AbortedTransaction] {
+        if let aborted = state.withLock({ $0.aborted }) { return aborted }
+        let path = path(.transactionIndex)
+        var found: [AbortedTransaction] = []
+        if let content = try CheckpointFile.content(path, fileSystem) {
+            do throws(DecodeError) {
+                found = try TransactionIndex.decode(content)
+            } catch {
+                throw .malformed(path: path, reason: "\(error)")
+            }
+        }
+        state.withLock { $0.aborted = found }
+        return found
+    }
+
+    /// Writes the indexes to their files, the time index ended with `lastTimeEntry` if there is one.
     package func writeIndexes(endingWith lastTimeEntry: TimeIndex.Entry?) throws(StorageError) {
-        let (offsets, times) = state.withLock { state in
+        let (offsets, times, aborted) = state.withLock { state in
             if let lastTimeEntry { state.times?.append(lastTimeEntry) }
-            return (state.offsets, state.times)
+            return (state.offsets, state.times, state.aborted)
         }
         guard let offsets, let times else { return }
         try writeIndex(offsets.encoded(), .offsetIndex)
         try writeIndex(times.encoded(), .timeIndex)
+        if let aborted, !aborted.isEmpty { try writeIndex(TransactionIndex.encode(aborted), .transactionIndex) }
     }
 
     private func writeIndex(_ bytes: ByteSlice, _ kind: SegmentFileKind) throws(StorageError) {
@@ -82,7 +120,7 @@ package final class Segment: Sendable {
         try storage { () throws(FileError) in
             try file.sync()
             guard withIndexes else { return }
-            for kind in [SegmentFileKind.offsetIndex, .timeIndex] where try fileSystem.attributes(path(kind)) != nil {
+            for kind in Segment.indexKinds where try fileSystem.attributes(path(kind)) != nil {
                 try fileSystem.open(path(kind), .update).sync()
             }
         }
@@ -90,7 +128,7 @@ package final class Segment: Sendable {
 
     /// Removes what a failed write left of the index files, so that a later start rebuilds them.
     package func keepIndexesInMemory() {
-        for kind in [SegmentFileKind.offsetIndex, .timeIndex] { try? fileSystem.remove(path(kind)) }
+        for kind in Segment.indexKinds { try? fileSystem.remove(path(kind)) }
     }
 
     /// Lets go of the entries in memory; from now on the files answer.
@@ -99,6 +137,41 @@ package final class Segment: Sendable {
             state.offsets = nil
             state.times = nil
         }
+    }
+
+    /// Opens what is still to be read by its name, so that the files may be renamed or replaced.
+    package func openIndexes() throws(StorageError) {
+        state.withLock { $0.isPinned = true }
+        _ = try scanStart(for: base)
+        try withTimes { _ in }
+        _ = try abortedTransactions()
+    }
+
+    /// The greatest timestamp of a sealed segment's records; the last change of its file if none has one. Opens the time
+    /// index for a moment only, where it is not open: retention asks about all segments.
+    package func largestTimestamp() throws(StorageError) -> Timestamp {
+        if let known = state.withLock({ $0.largestTimestamp }) { return known }
+        let isOpen = state.withLock { $0.times != nil }
+        let last = try withTimes { index throws(FileError) in try index.last() }
+        let timestamp = if let last { last.timestamp } else { try lastChange() }
+        state.withLock { state in
+            state.largestTimestamp = timestamp
+            if !isOpen, !state.isPinned { state.times = nil }
+        }
+        return timestamp
+    }
+
+    /// When the .log file was changed last.
+    package func lastChange() throws(StorageError) -> Timestamp {
+        let found = try storage { () throws(FileError) in try fileSystem.attributes(path(.log)) }
+        return Timestamp(milliseconds: found?.modified ?? .max)
+    }
+
+    private func offsets(_ state: inout State) throws(FileError) -> OffsetIndex {
+        if let index = state.offsets { return index }
+        let index = OffsetIndex(window: try openWindow(.offsetIndex, entrySize: OffsetIndex.entrySize))
+        state.offsets = index
+        return index
     }
 
     private func openWindow(_ kind: SegmentFileKind, entrySize: Int) throws(FileError) -> any ReadWindow {
@@ -111,10 +184,16 @@ package final class Segment: Sendable {
     package func scanStart(for offset: Offset) throws(StorageError) -> Int {
         try storage { () throws(FileError) in
             try state.withLock { state throws(FileError) -> Int in
-                if let index = state.offsets { return try index.position(atOrBelow: offset - base) }
-                let index = OffsetIndex(window: try openWindow(.offsetIndex, entrySize: OffsetIndex.entrySize))
-                state.offsets = index
-                return try index.position(atOrBelow: offset - base)
+                try offsets(&state).position(atOrBelow: offset - base)
+            }
+        }
+    }
+
+    /// The last offset of a batch that begins at `position` or behind it, if the offset index has one.
+    package func offset(atOrBehind position: Int) throws(StorageError) -> Offset? {
+        try storage { () throws(FileError) in
+            try state.withLock { state throws(FileError) -> Offset? in
+                try offsets(&state).relativeOffset(atOrBehind: position).map { base + Int64($0) }
             }
         }
     }

@@ -19,6 +19,13 @@ package enum SegmentFileKind: String, CaseIterable, Sendable {
 }
 
 package enum SegmentFiles {
+    /// Behind the name of a file that is to be removed.
+    package static let deletedSuffix = ".deleted"
+    /// Behind the names of a compacted segment that is being written.
+    package static let cleanedSuffix = ".cleaned"
+    /// Behind the names of a compacted segment that is to take the place of others.
+    package static let swapSuffix = ".swap"
+
     /// `base` in 20 digits with the suffix of the kind.
     package static func name(_ base: Offset, _ kind: SegmentFileKind) -> String {
         let digits = String(base.rawValue)
@@ -32,5 +39,10 @@ package enum SegmentFiles {
             let base = Int64(parts[0]), base >= 0
         else { return nil }
         return (Offset(base), kind)
+    }
+
+    /// The same for a name with `suffix` behind it; nil if it has not.
+    package static func parse(_ name: String, suffix: String) -> (base: Offset, kind: SegmentFileKind)? {
+        name.hasSuffix(suffix) ? parse(String(name.dropLast(suffix.count))) : nil
     }
 }

@@ -84,6 +84,11 @@ package struct RealFileSystem: FileSystem {
         try check(result, "fsync", path)
     }
 
+    package func disk(_ path: String) throws(FileError) -> (any Disk)? {
+        guard martlet_sync_disk_reports() != 0 else { return nil }
+        return RealDisk(folder: try openDescriptor(path, MARTLET_FOLDER), path: path, calls: calls)
+    }
+
     package func lock(_ path: String) throws(FileError) -> any FileLock {
         let file = try openDescriptor(path, MARTLET_CREATE)
         let result = martlet_lock(file.raw)
@@ -107,4 +112,22 @@ private final class HeldLock: FileLock {
     private let file: Descriptor
 
     init(_ file: Descriptor) { self.file = file }
+}
+
+/// The disk below a folder. The kernel tells each open descriptor of a failed write once, so it is kept open.
+private final class RealDisk: Disk {
+    private let folder: Descriptor
+    private let path: String
+    private let calls: any SystemCalls
+
+    init(folder: Descriptor, path: String, calls: any SystemCalls) {
+        self.folder = folder
+        self.path = path
+        self.calls = calls
+    }
+
+    func sync() throws(FileError) {
+        let result = calls.syncDisk(folder.raw)
+        if result < 0 { throw FileError(errno: -result, "syncfs", path: path) }
+    }
 }

@@ -24,6 +24,8 @@ package protocol SystemCalls: Sendable {
     func sync(_ file: Int32) -> Int32
     /// fsync of an open folder.
     func syncFolder(_ folder: Int32) -> Int32
+    /// syncfs of the disk that holds an open folder.
+    func syncDisk(_ folder: Int32) -> Int32
     /// ftruncate.
     func truncate(_ file: Int32, to size: Int) -> Int32
 }
@@ -61,6 +63,8 @@ package struct LinuxCalls: SystemCalls {
     package func sync(_ file: Int32) -> Int32 { martlet_sync_data(file) }
 
     package func syncFolder(_ folder: Int32) -> Int32 { martlet_sync_all(folder) }
+
+    package func syncDisk(_ folder: Int32) -> Int32 { martlet_sync_disk(folder) }
 
     package func truncate(_ file: Int32, to size: Int) -> Int32 { martlet_truncate(file, Int64(size)) }
 }

@@ -55,7 +55,11 @@ package struct RecordHeader: Equatable, Sendable {
 /// Where the parts of a record lie, without views of them: a walk that only checks costs no reference counting.
 /// Positions count from the start of the reader's bytes.
 struct RecordShape {
+    /// Of the attributes, behind the length.
+    var start: Int
     var timestampDelta: Int64
+    /// Of the offset delta, behind the timestamp's.
+    var offsetStart: Int
     var offsetDelta: Int32
     var key: Part
     var value: Part
@@ -74,9 +78,11 @@ struct RecordShape {
 
     /// Reads the fields after the length; they must fill the next `length` bytes, which `reader` holds, exactly.
     init(_ reader: inout ByteReader, length: Int) throws(DecodeError) {
-        let end = reader.position + length
+        start = reader.position
+        let end = start + length
         _ = try reader.readInteger(Int8.self, "attributes")
         timestampDelta = try reader.readVarlong("timestampDelta")
+        offsetStart = reader.position
         offsetDelta = try reader.readVarint("offsetDelta")
         key = try reader.passPart(end, "key")
         value = try reader.passPart(end, "value")
@@ -86,14 +92,14 @@ struct RecordShape {
         guard headerCount * 2 <= end - reader.position else {
             throw reader.failure(.lengthTooLarge(headerCount), "headerCount")
         }
-        let start = reader.position
+        let headersStart = reader.position
         for _ in 0..<headerCount {
             if try reader.passPart(end, "headerKey").isNull { throw reader.failure(.unexpectedNull, "headerKey") }
             _ = try reader.passPart(end, "headerValue")
         }
         // A field that began inside the record may have ended behind it.
         guard reader.position == end else { throw reader.failure(.lengthTooLarge(length), "length") }
-        headers = start..<end
+        headers = headersStart..<end
     }
 }
 

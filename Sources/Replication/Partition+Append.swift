@@ -25,6 +25,11 @@ package struct AppendRequest: Sendable {
     }
 }
 
+extension AppendRequest {
+    /// Whether its answer waits, once the records are written.
+    fileprivate func waits(forSync: Bool) -> Bool { acks == -1 || (acks != 0 && forSync) }
+}
+
 package enum AppendProgress: Sendable {
     /// Written; waits for the in-sync replicas.
     case parked
@@ -45,6 +50,10 @@ package enum AppendRefusal: Hashable, Sendable {
     case notEnoughReplicas
     case outOfOrderSequence
     case fencedProducerEpoch
+    /// A transaction's end from a coordinator that was replaced.
+    case fencedCoordinatorEpoch
+    /// A record outside of the transaction that its producer has open.
+    case transactionIsOpen
     case storage(StorageError)
 }
 
@@ -69,7 +78,7 @@ extension Partition {
     }
 
     /// Takes what is queued and plans where it goes; ends the writer's turn if there is nothing.
-    private func decide(on loop: any EventLoop) {
+    func decide(on loop: any EventLoop) {
         let taken = state.withLock { state -> (requests: [AppendRequest], epoch: LeaderEpoch)? in
             guard !state.queue.isEmpty, let leader = state.leader else {
                 state.isWriting = false
@@ -117,30 +126,31 @@ extension Partition {
     private func publish(_ plan: PartitionLog.AppendPlan, for requests: [AppendRequest], on loop: any EventLoop) {
         log.publish(plan)
         if plan.rolls { onRoll(log) }
-        let results = self.results(of: plan, for: requests)
         let end = plan.endOffset
+        let waitsForSync = mustSync(upTo: end)
+        let answers = Array(zip(requests, results(of: plan, for: requests)))
         let (committed, more) = state.withLock { state -> (Offset?, Bool) in
-            state.leader?.localLogEnded(at: end)
             if state.queue.isEmpty { state.isWriting = false }
             guard state.leader != nil else { return (nil, !state.queue.isEmpty) }
-            for (request, result) in zip(requests, results) where request.acks == -1 {
-                state.unacknowledged.append(
-                    Unacknowledged(committedAt: end, result: result, completion: request.completion))
+            if !waitsForSync { state.leader?.localLogEnded(at: end) }
+            for (request, result) in answers {
+                state.hold(request, result, end: end, waitsForSync: waitsForSync)
             }
             return (state.leader?.highWatermark, !state.queue.isEmpty)
         }
-        for (request, result) in zip(requests, results) where request.acks != -1 {
+        for (request, result) in answers where !request.waits(forSync: waitsForSync) {
             request.completion(.done(result))
         }
         if let committed {
             raiseHighWatermark(to: committed)
             releaseCommitted(at: committed)
-            if committed < end {
-                for request in requests where request.acks == -1 { request.completion(.parked) }
-            }
+            if committed < end { for request in requests where request.acks == -1 { request.completion(.parked) } }
         } else {
-            for request in requests where request.acks == -1 { request.completion(.done(.refused(.notLeader))) }
+            for request in requests where request.waits(forSync: waitsForSync) {
+                request.completion(.done(.refused(.notLeader)))
+            }
         }
+        if waitsForSync { onSyncDue(self) } else { syncLater(on: loop) }
         if more { loop.post { self.decide(on: loop) } }
     }
 
@@ -174,6 +184,8 @@ extension Partition {
                 return .duplicate(baseOffset: batch.baseOffset, timestamp: batch.timestamp, startOffset: start)
             case .outOfOrder: return .refused(.outOfOrderSequence)
             case .fencedEpoch: return .refused(.fencedProducerEpoch)
+            case .fencedCoordinator: return .refused(.fencedCoordinatorEpoch)
+            case .transactionIsOpen: return .refused(.transactionIsOpen)
             }
         }
     }

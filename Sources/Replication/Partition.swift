@@ -18,6 +18,8 @@ package final class Partition: Sendable {
 
     /// Called when a segment has ended, on the writer's thread; it must not block.
     let onRoll: @Sendable (PartitionLog) -> Void
+    /// Called when records wait for a sync, on any thread; it must not block.
+    let onSyncDue: @Sendable (Partition) -> Void
     let state: Mutex<State>
     private let committedEnd: Atomic<Int64>
 
@@ -27,10 +29,24 @@ package final class Partition: Sendable {
         var isWriting = false
         /// Appended requests that wait for their records to be committed, in the order of their offsets.
         var unacknowledged: [Unacknowledged] = []
+        var syncPolicy = SyncPolicy()
+        /// Requests without need of replication that wait for a sync, in the order of their offsets.
+        var unsynced: [Unsynced] = []
+        var hasSyncTimer = false
         var watchers: [Watcher] = []
         var nextWatcher: UInt64 = 0
         /// Why nothing can be written any more.
         var failure: StorageError?
+
+        /// Keeps a written request whose answer waits.
+        mutating func hold(_ request: AppendRequest, _ result: AppendResult, end: Offset, waitsForSync: Bool) {
+            if request.acks == -1 {
+                unacknowledged.append(
+                    Unacknowledged(committedAt: end, result: result, completion: request.completion))
+            } else if request.acks != 0, waitsForSync {
+                unsynced.append(Unsynced(end: end, result: result, completion: request.completion))
+            }
+        }
     }
 
     struct Unacknowledged: Sendable {
@@ -42,21 +58,29 @@ package final class Partition: Sendable {
     /// A replica that is not leading yet. `highWatermark`: what the checkpoint said.
     package init(
         id: TopicPartition, topicId: Uuid, log: PartitionLog, highWatermark: Offset,
-        onRoll: @escaping @Sendable (PartitionLog) -> Void
+        onRoll: @escaping @Sendable (PartitionLog) -> Void, onSyncDue: @escaping @Sendable (Partition) -> Void
     ) {
         self.onRoll = onRoll
+        self.onSyncDue = onSyncDue
         self.id = id
         self.topicId = topicId
         self.log = log
         state = Mutex(State())
-        committedEnd = Atomic(min(highWatermark, log.endOffset).rawValue)
+        let committed = min(highWatermark, log.endOffset)
+        committedEnd = Atomic(committed.rawValue)
+        log.settleTransactions(below: committed)
     }
 
     /// Records below are committed: the only ones that a consumer sees.
     package var highWatermark: Offset { Offset(committedEnd.load(ordering: .acquiring)) }
 
     /// Records below are committed and not part of an open transaction.
-    package var lastStableOffset: Offset { highWatermark }
+    package var lastStableOffset: Offset {
+        // In this order: a transaction that begins meanwhile begins at or above the high watermark that was read.
+        let committed = highWatermark
+        guard let unstable = log.firstUnstableOffset else { return committed }
+        return max(min(committed, unstable), min(committed, log.startOffset))
+    }
 
     /// The leader's state, or nil on a follower.
     package var leader: PartitionLeader? { state.withLock { $0.leader } }
@@ -66,27 +90,30 @@ package final class Partition: Sendable {
         as localId: NodeId, epoch: LeaderEpoch, partitionEpoch: Int32, inSync: [NodeId], minimumInSync: Int
     ) throws(StorageError) {
         try log.beginEpoch(epoch)
-        let end = log.endOffset
+        let end = countedEnd(state.withLock { $0.syncPolicy })
         let committed = highWatermark
         let leader = PartitionLeader(
             localId: localId, epoch: epoch, partitionEpoch: partitionEpoch, inSync: inSync,
             minimumInSync: minimumInSync, logEnd: end, highWatermark: committed)
         state.withLock { $0.leader = leader }
         raiseHighWatermark(to: leader.highWatermark)
+        if end < log.endOffset { onSyncDue(self) }
     }
 
     /// Leads no more: what is queued is refused, waiting producers are told, watchers look anew.
     package func resign() {
-        let (queued, waiting, watchers) = state.withLock { state in
-            let taken = (state.queue, state.unacknowledged, state.watchers)
+        let (waiting, watchers) = state.withLock { state in
+            let completions = state.queue.map(\.completion) + state.unacknowledged.map(\.completion)
+                + state.unsynced.map(\.completion)
+            let watchers = state.watchers
             state.leader = nil
             state.queue = []
             state.unacknowledged = []
+            state.unsynced = []
             state.watchers = []
-            return taken
+            return (completions, watchers)
         }
-        for request in queued { request.completion(.done(.refused(.notLeader))) }
-        for entry in waiting { entry.completion(.done(.refused(.notLeader))) }
+        for completion in waiting { completion(.done(.refused(.notLeader))) }
         for watcher in watchers { watcher.notify() }
     }
 
@@ -99,6 +126,7 @@ package final class Partition: Sendable {
     func raiseHighWatermark(to offset: Offset) {
         let (before, _) = committedEnd.max(offset.rawValue, ordering: .acquiringAndReleasing)
         guard offset.rawValue > before else { return }
+        log.settleTransactions(below: offset)
         let (released, watchers) = state.withLock { state -> ([Unacknowledged], [Watcher]) in
             let watchers = state.watchers
             if !watchers.isEmpty { state.watchers = [] }

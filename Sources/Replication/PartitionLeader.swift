@@ -39,9 +39,9 @@ package struct PartitionLeader: Hashable, Sendable {
     /// Whether a write with acks=all may be accepted now.
     package var hasEnoughInSync: Bool { inSync.count >= minimumInSync }
 
-    /// The local log ends at `end` now.
+    /// What counts of the local log ends at `end` now.
     package mutating func localLogEnded(at end: Offset) {
-        localEnd = end
+        localEnd = max(localEnd, end)
         advance()
     }
 

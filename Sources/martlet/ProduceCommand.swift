@@ -80,9 +80,7 @@ private final class ProduceJob {
     }
 
     func run() throws -> Int32 {
-        let feeder = try makeFeeder()
-        if files.isEmpty { try feedLines(feeder) } else { try feedFiles(feeder) }
-        let outcome = feeder.finish()
+        let outcome = try feed(try makeFeeder())
         if StandardStream.error.isTerminal, report == nil, outcome.failed == 0 {
             session.say("\(outcome.taken) records to \(topic)")
         }
@@ -91,6 +89,14 @@ private final class ProduceJob {
             throw error
         }
         return 0
+    }
+
+    private func feed(_ feeder: Feeder) throws -> Feeder.Outcome {
+        let isTyped = files.isEmpty && StandardStream.input.isTerminal
+        let meter = ProgressMeter(isShown: StandardStream.error.isTerminal && report == nil && !isTyped)
+        defer { meter.end() }
+        if files.isEmpty { try feedLines(feeder, meter) } else { try feedFiles(feeder, meter) }
+        return feeder.finish()
     }
 
     /// The topic must be there before anything is read, so that a mistake is told at once.
@@ -102,7 +108,7 @@ private final class ProduceJob {
         return Feeder(session, topic: topic, settings, report)
     }
 
-    private func feedLines(_ feeder: Feeder) throws {
+    private func feedLines(_ feeder: Feeder, _ meter: ProgressMeter) throws {
         var blocks = LineBlocks()
         var number = 0
         while let lines = try blocks.next(.input), !feeder.hasFailed {
@@ -118,15 +124,17 @@ private final class ProduceJob {
                 }
             }
             feeder.feed(records)
+            meter.add(records: records.count, bytes: lines.reduce(0) { $0 + $1.count })
         }
     }
 
-    private func feedFiles(_ feeder: Feeder) throws {
+    private func feedFiles(_ feeder: Feeder, _ meter: ProgressMeter) throws {
         let fileSystem = RealFileSystem()
         for path in files {
             let file = try fileSystem.open(path, .read)
             let content = try file.read(at: 0, count: try file.size())
             if let record = try maker.record(content) { feeder.feed([record]) }
+            meter.add(records: 1, bytes: content.count)
         }
     }
 }

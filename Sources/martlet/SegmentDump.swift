@@ -1,7 +1,8 @@
-// `martlet offsets --segment FILE`: shows and verifies a .log, .index or .timeindex file, as kafka-dump-log does.
+// `martlet offsets --segment FILE`: shows and verifies a file of a partition's folder, line by line as kafka-dump-log does.
 //
-// A .log file is walked with every check that recovery makes; an index is held against the .log file next to it. Each
-// fault is told; any makes the exit code 1. Files are only read, and may belong to a running broker.
+// A .log file, and a snapshot of the metadata log, is walked with every check that recovery makes; an index is held against
+// the .log file next to it. Each fault is told; any makes the exit code 1. Files are only read, and may belong to a
+// running broker.
 
 import Basics
 import Bytes
@@ -18,7 +19,7 @@ struct SegmentDump {
     let path: String
     let showsRecords: Bool
     let json: Bool
-    private let output = Output()
+    let output = Output()
     private let fileSystem = RealFileSystem()
     private var faults = 0
 
@@ -30,33 +31,45 @@ struct SegmentDump {
 
     mutating func run() throws -> Int32 {
         let name = path.split(separator: "/").last.map(String.init) ?? path
-        guard let (base, kind) = SegmentFiles.parse(name) else {
-            throw UsageError(description: "'\(name)' is not named like a file of the log, 20 digits and .log, .index or .timeindex")
-        }
-        switch kind {
-        case .log: try dumpLog(base)
-        case .offsetIndex: try dumpOffsets(base)
-        case .timeIndex: try dumpTimes(base)
-        case .transactionIndex, .producerSnapshot: throw Failure(".\(kind.rawValue) files cannot be shown yet")
+        if name.hasSuffix(".checkpoint"), name.count == "00000000000000000383-0000000002.checkpoint".count {
+            try dumpLog(.zero)
+        } else if let (base, kind) = SegmentFiles.parse(name) {
+            switch kind {
+            case .log: try dumpLog(base)
+            case .offsetIndex: try dumpOffsets(base)
+            case .timeIndex: try dumpTimes(base)
+            case .transactionIndex: try dumpTransactions()
+            case .producerSnapshot: try dumpProducers()
+            }
+        } else {
+            throw UsageError(
+                description: "'\(name)' is not named like a file of a log: 20 digits and .log, .index, .timeindex,"
+                    + " .txnindex or .snapshot, or the .checkpoint of a metadata log")
         }
         try output.flush()
         if faults > 0 { Talk.say("martlet offsets: \(path): \(faults) faults") }
         return faults == 0 ? 0 : Failure.Code.failure.rawValue
     }
 
-    private mutating func fault(_ text: String) throws {
+    mutating func fault(_ text: String) throws {
         faults += 1
         try write([("fault", .string(text))])
     }
 
     /// One line: `name: value` pairs as kafka-dump-log prints them, or an object.
-    private func write(_ fields: [(String, Json)], indent: String = "") throws {
+    func write(_ fields: [(String, Json)], indent: String = "") throws {
         if json { return try output.write(Json.object(fields).text + "\n") }
         let words = fields.map { name, value in
             if case .string(let text) = value { return "\(name): \(text)" }
             return "\(name): \(value.text)"
         }
         try output.write(indent + words.joined(separator: " ") + "\n")
+    }
+
+    /// A value that may be missing, in text as kafka-dump-log spells it.
+    func optional(_ value: Int64?) -> Json {
+        if json { return value.map { .int($0) } ?? .null }
+        return .string(value.map { "OptionalLong[\($0)]" } ?? "OptionalLong.empty")
     }
 
     // MARK: Batches
@@ -83,6 +96,7 @@ struct SegmentDump {
             ("lastSequence", .int(header.lastSequence)), ("producerId", .int(header.producerId)),
             ("producerEpoch", .int(header.producerEpoch)), ("partitionLeaderEpoch", .int(header.leaderEpoch.rawValue)),
             ("isTransactional", .bool(header.isTransactional)), ("isControl", .bool(header.isControl)),
+            ("deleteHorizonMs", optional(header.hasDeleteHorizon ? header.baseTimestamp.milliseconds : nil)),
             ("position", .int(position)),
             (header.isLogAppendTime ? "LogAppendTime" : "CreateTime", .int(header.maxTimestamp.milliseconds)),
             ("size", .int(header.byteCount)), ("magic", .int(header.magic)), ("compresscodec", .string(codec)),
@@ -130,7 +144,7 @@ struct SegmentDump {
         return found
     }
 
-    private func content() throws -> ByteSlice {
+    func content() throws -> ByteSlice {
         let file = try fileSystem.open(path, .read)
         return try file.read(at: 0, count: try file.size())
     }

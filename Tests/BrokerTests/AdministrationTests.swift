@@ -68,7 +68,7 @@ private func producerId(_ peer: Peer) throws -> Int64 {
             let peer = try Peer(port: broker.port)
             try peer.create("t", ["max.message.bytes": "1000"])
             let result = try configuration(peer, 2, "t", nil)
-            #expect(result.errorCode == .none && result.configs.count == 36)
+            #expect(result.errorCode == .none && result.configs.count == 37)
             let byName = Dictionary(uniqueKeysWithValues: result.configs.map { ($0.name, $0) })
             let size = try #require(byName["max.message.bytes"])
             #expect(size.value == "1000" && size.configSource == 1 && size.configType == 3)

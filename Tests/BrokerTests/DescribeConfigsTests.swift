@@ -19,7 +19,8 @@ import WireProtocol
 
     /// Everything of an entry but its documentation, which is ours.
     private func spelled(_ result: DescribeConfigsResponse.DescribeConfigsResult) -> [String] {
-        result.configs.map { entry in
+        // Our own key aside.
+        result.configs.filter { !$0.name.hasSuffix("durability") }.map { entry in
             let synonyms = entry.synonyms.map { "\($0.name)=\($0.value ?? "null")@\($0.source)" }
             return "\(entry.name)=\(entry.value ?? "null") from \(entry.configSource) type \(entry.configType)"
                 + "\(entry.readOnly ? " read-only" : "")\(entry.isSensitive ? " sensitive" : "") \(synonyms)"

@@ -1,5 +1,6 @@
 // Requests that are none: cut short, of impossible lengths and versions, with wild arrays, wrong sums, or mere noise. Each
-// is answered with an error or ends its connection; others are served meanwhile, and memory stays what it was.
+// is answered with an error or ends its connection; others are served meanwhile. (That memory stays bounded is seen on
+// the real process: Tests/Compatibility/test_malformed.py.)
 
 import Basics
 import Broker
@@ -21,8 +22,6 @@ private struct Malformed {
 
 @Suite struct MalformedRequestTests {
     private static let seed: UInt64 = 20_261_121
-    /// What the process may grow by: blocks of the loops, and one frame of the largest size in the corpus.
-    private static let growthMax = 96 << 20
 
     @Test func `survives a corpus of malformed requests`() throws {
         let corpus = try MalformedRequestTests.corpus()
@@ -31,7 +30,6 @@ private struct Malformed {
             let witness = try Peer(port: broker.port)
             try witness.create("t")
             _ = try witness.produce(batch(), to: "t")
-            let before = try residentBytes()
             var outcomes = (answered: 0, closed: 0, silent: 0)
             for (index, request) in corpus.enumerated() {
                 let peer = try Peer(port: broker.port)
@@ -47,7 +45,6 @@ private struct Malformed {
                 if index % 20 == 0 { #expect(try witness.records("t").count == 3, "after \(request.what)") }
             }
             #expect(try witness.records("t").count == 3)
-            #expect(try residentBytes() - before < MalformedRequestTests.growthMax)
             print("malformed requests: \(corpus.count), \(outcomes)")
         }
     }
@@ -87,9 +84,7 @@ private struct Malformed {
             let zeros = ByteSlice([UInt8](repeating: 0, count: 200 << 20))
             let bomb = try CompressedBomb.batch(zeros)
             #expect(bomb.count < 1_000_000)
-            let before = try residentBytes()
             #expect(try peer.produce(bomb, to: "t").errorCode == .invalidRecord)
-            #expect(try residentBytes() - before < MalformedRequestTests.growthMax)
         }
     }
 
@@ -192,13 +187,4 @@ private struct Malformed {
         }
         return corpus
     }
-}
-
-/// Bytes of this process that are in memory.
-private func residentBytes() throws -> Int {
-    let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
-        let kilobytes = Int(line.split(whereSeparator: { $0 == " " || $0 == "\t" })[1])
-    else { throw TestFailure("no VmRSS") }
-    return kilobytes << 10
 }

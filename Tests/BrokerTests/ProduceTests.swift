@@ -165,4 +165,29 @@ import WireProtocol
             #expect(try peer.offset(of: start + 5000, in: "t").offset == -1)
         }
     }
+
+    @Test func `large compressed batches keep their place among the small ones`() throws {
+        try withBroker { broker in
+            let peer = try Peer(port: broker.port)
+            try peer.create("t")
+            var random = SeededRandom(seed: 3)
+            let noise = ByteSlice((0..<400_000).map { _ in UInt8.random(in: 0...255, using: &random) })
+            func send(_ sequence: Int32) throws {
+                var builder = RecordBatchBuilder()
+                builder.producerId = 7
+                builder.producerEpoch = 0
+                builder.baseSequence = sequence
+                let value = sequence % 2 == 0 ? noise : text("small")
+                builder.append(timestamp: Timestamp(milliseconds: now()), key: text("k"), value: value)
+                peer.send(Peer.production(try builder.finish(.gzip), to: "t"), version: 9)
+            }
+            for round in Int32(0)..<5 {
+                for sequence in 4 * round..<4 * round + 4 { try send(sequence) }
+                for sequence in 4 * round..<4 * round + 4 {
+                    let answer = try peer.produced()
+                    #expect(answer.errorCode == .none && answer.baseOffset == Int64(sequence))
+                }
+            }
+        }
+    }
 }

@@ -22,11 +22,12 @@ def free_port() -> int:
 class Broker:
     """One broker process on a data folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, settings=()):
+    def __init__(self, folder: pathlib.Path, settings=(), environment=None):
         self.folder = folder
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.settings = list(settings)
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.log = folder.parent / "broker.log"
 
@@ -35,7 +36,8 @@ class Broker:
                      "--set", f"log.dirs={self.folder}"]
         for setting in self.settings:
             arguments += ["--set", setting]
-        self.process = subprocess.Popen(arguments, stderr=open(self.log, "ab"), stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            arguments, stderr=open(self.log, "ab"), stdin=subprocess.DEVNULL, env=self.environment)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
@@ -65,12 +67,12 @@ class Broker:
 
 
 @pytest.fixture
-def make_broker(tmp_path):
-    """Makes brokers that are killed when the test ends."""
+def make_broker_on():
+    """Makes brokers on given folders; they are killed when the test ends."""
     made = []
 
-    def make(*settings):
-        broker = Broker(tmp_path / f"data{len(made)}", settings)
+    def make(folder, *settings, environment=None):
+        broker = Broker(folder, settings, environment)
         made.append(broker)
         return broker.start()
 
@@ -78,6 +80,19 @@ def make_broker(tmp_path):
     for broker in made:
         if broker.is_running():
             broker.kill()
+
+
+@pytest.fixture
+def make_broker(make_broker_on, tmp_path):
+    """Makes brokers on folders of their own."""
+    count = 0
+
+    def make(*settings):
+        nonlocal count
+        count += 1
+        return make_broker_on(tmp_path / f"data{count}", *settings)
+
+    return make
 
 
 @pytest.fixture

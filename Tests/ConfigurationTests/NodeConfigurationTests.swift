@@ -39,6 +39,11 @@ private func layers(
         }
     }
 
+    @Test func `a sign that joins the letter before it hides no equals sign and no line end`() {
+        let values = parseProperties("a=\u{301}b\nc \u{fe0f}=d\n\u{301}e=f").map { "\($0.key)|\($0.value)" }
+        #expect(values.map { Array($0.unicodeScalars) } == ["a|\u{301}b", "c \u{fe0f}|d", "\u{301}e|f"].map { Array($0.unicodeScalars) })
+    }
+
     @Test func `names of variables stand for keys`() {
         let values = parseEnvironment([("KAFKA_LOG_DIRS", "/d"), ("PATH", "/bin"), ("KAFKA_NO_SUCH", "1")])
         #expect(values.map(\.key) == ["log.dirs"])
@@ -55,7 +60,7 @@ private func layers(
 
     @Test(arguments: [
         ("num.partitions", "x"), ("num.partitions", "0"), ("auto.create.topics.enable", "yes"),
-        ("log.message.timestamp.type", "Other"), ("log.flush.interval.messages", "1"),
+        ("log.message.timestamp.type", "Other"), ("remote.log.storage.system.enable", "true"),
         ("authorizer.class.name", "x"), ("listeners", "nonsense"), ("listeners", "PLAINTEXT://:1,PLAINTEXT://:2"),
         ("listeners", "PLAINTEXT://a:1,OTHER://b:2"), ("advertised.listeners", "PLAINTEXT://0.0.0.0:1"),
         ("process.roles", "broker"), ("controller.quorum.voters", "1@a:1,2@b:1"),
@@ -66,8 +71,8 @@ private func layers(
     }
 
     @Test func `a key that has no effect yet is told of`() throws {
-        let node = try NodeConfiguration(given(["log.retention.hours": "5"]))
-        #expect(node.warnings == ["log.retention.hours has no effect yet"])
+        let node = try NodeConfiguration(given(["log.local.retention.ms": "5"]))
+        #expect(node.warnings == ["log.local.retention.ms has no effect yet"])
     }
 
     // MARK: Layers

@@ -253,7 +253,7 @@ private struct World {
         #expect(letter.message == "Invalid value x for configuration retention.ms: Not a number of type LONG")
         #expect(world.alter(2, "t", "retention.ms", nil).message == "Null value not supported for : retention.ms")
         #expect(world.alter(2, "t", "retention.ms", "-2").code == .invalidConfig)
-        #expect(world.alter(2, "t", "flush.messages", "1").code == .invalidConfig)
+        #expect(world.alter(2, "t", "remote.storage.enable", "true").code == .invalidConfig)
         #expect(world.alter(2, "t", "retention.ms", "1", nil).code == .unknownServerError)
         #expect(world.alter(2, "t", "retention.ms", "1", .append).code == .invalidConfig)
         #expect(world.alter(7, "t", "retention.ms", "1").code == .invalidRequest)

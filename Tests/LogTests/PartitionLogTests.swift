@@ -52,6 +52,23 @@ import Testing
         #expect(try opened.view.segments.count == 1 && readAll(opened) == ["a", "b"])
     }
 
+    @Test func `an offset that cannot be is the end of what can be read, not of the process`() throws {
+        for base in [Int64.max, .max - 1, .min, -1] {
+            let folder = Folder()
+            let log = try openLog(folder.path).log
+            _ = try log.append([try makeBatch(["a"])])
+            var later = try makeBatch(["b", "c"])
+            // Not covered by the checksum.
+            later.place(at: Offset(base), epoch: LeaderEpoch(0))
+            let file = log.view.active.file
+            try file.write([later.bytes], at: try file.size())
+            let opened = try openLog(folder.path, isClean: false)
+            #expect(opened.recovery.fault == .badOffset(Offset(base)))
+            #expect(try readAll(opened.log) == ["a"])
+            #expect(throws: RecordError.impossibleOffset(Offset(base))) { try later.plainRecords() }
+        }
+    }
+
     @Test func `an identity with line ends of another system is the same`() throws {
         let folder = Folder()
         let identity = MetaProperties(clusterId: "c", nodeId: NodeId(1), directoryId: Uuid(high: 1, low: 2))

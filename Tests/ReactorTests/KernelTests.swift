@@ -213,5 +213,6 @@ private struct TurnCounting: SystemCalls {
 
     func sync(_ file: Int32) -> Int32 { real.sync(file) }
     func syncFolder(_ folder: Int32) -> Int32 { real.syncFolder(folder) }
+    func syncDisk(_ folder: Int32) -> Int32 { real.syncDisk(folder) }
     func truncate(_ file: Int32, to size: Int) -> Int32 { real.truncate(file, to: size) }
 }

@@ -230,6 +230,7 @@ struct ScriptedCalls: SystemCalls {
 
     func sync(_ file: Int32) -> Int32 { onSync(0).map { Int32($0) } ?? real.sync(file) }
     func syncFolder(_ folder: Int32) -> Int32 { onSync(0).map { Int32($0) } ?? real.syncFolder(folder) }
+    func syncDisk(_ folder: Int32) -> Int32 { onSync(0).map { Int32($0) } ?? real.syncDisk(folder) }
     func truncate(_ file: Int32, to size: Int) -> Int32 {
         onTruncate(size).map { Int32($0) } ?? real.truncate(file, to: size)
     }

@@ -48,8 +48,12 @@ final class Machine {
             noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
         }
         do {
-            let given = [("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data")] + settings
-            let values = given.map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
+            let given = [
+                ("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data"),
+                // Often enough for a short history.
+                ("log.retention.check.interval.ms", "200"), ("log.cleaner.backoff.ms", "50"),
+            ]
+            let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
             broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger) { failure in
                 if let failure { self.fail("\(failure)") }
             }

@@ -44,8 +44,9 @@ final class SimulatedProducer {
                         $0.name = "t"
                         $0.numPartitions = 1
                         $0.replicationFactor = 1
-                        // Small segments and dense indexes, so that a short history has many of both.
-                        $0.configs = [("internal.segment.bytes", "1500"), ("index.interval.bytes", "100")].map { pair in
+                        var configs = self.oracle.policy.settings
+                        if self.oracle.isStrict { configs.append(("durability", "fsync")) }
+                        $0.configs = configs.map { pair in
                             CreateTopicsRequest.CreatableTopicConfig {
                                 $0.name = pair.0
                                 $0.value = pair.1
@@ -68,7 +69,9 @@ final class SimulatedProducer {
             return world.note("producer done")
         }
         let values = (0..<min(world.number(in: 1...5), total - next)).map { "v\(next + $0)" }
-        let records = values.map { PlainRecord(key: nil, value: Array($0.utf8)) }
+        let records = values.map { value in
+            PlainRecord(key: oracle.policy.key(of: value).map { Array($0.utf8) }, value: Array(value.utf8))
+        }
         let batch = RecordBatch(
             plain: records, at: .zero, epoch: .none, timestamp: VirtualClock(world: world).wallClock, isControl: false)
         let request = ProduceRequest {
@@ -105,7 +108,8 @@ final class SimulatedConsumer {
     private let peer: Peer
     private let oracle: Oracle
     private(set) var offset: Int64 = 0
-    private(set) var values: [String] = []
+    private(set) var records: [(offset: Int64, value: String)] = []
+    private(set) var startOffset: Int64 = 0
     private(set) var highWatermark: Int64 = -1
     private var rewinds = 0
 
@@ -153,8 +157,7 @@ final class SimulatedConsumer {
             guard let data = response?.responses.first?.partitions.first else { return self.again() }
             if data.errorCode == .offsetOutOfRange {
                 self.world.note("consumer out of range at \(self.offset)")
-                self.rewind()
-                return self.again()
+                return self.seekEarliest()
             }
             guard data.errorCode == .none else { return self.again() }
             self.take(data)
@@ -162,15 +165,36 @@ final class SimulatedConsumer {
         }
     }
 
+    /// Begins anew at the first offset that there is.
+    private func seekEarliest() {
+        rewind()
+        let asked = rewinds
+        let request = ListOffsetsRequest {
+            $0.replicaId = -1
+            $0.topics = [
+                ListOffsetsRequest.ListOffsetsTopic {
+                    $0.name = "t"
+                    $0.partitions = [ListOffsetsRequest.ListOffsetsPartition { $0.timestamp = -2 }]
+                }
+            ]
+        }
+        peer.call(request, version: 5) { response in
+            let found = response?.topics.first?.partitions.first
+            if let found, found.errorCode == .none, self.rewinds == asked { self.offset = found.offset }
+            self.again()
+        }
+    }
+
     /// The log became shorter by a power cut: what was read behind its end is not part of it any more.
     func rewind() {
         rewinds += 1
         offset = 0
-        values = []
+        records = []
     }
 
     private func take(_ data: FetchResponse.PartitionData) {
         highWatermark = data.highWatermark
+        startOffset = max(startOffset, data.logStartOffset)
         for batch in RecordBatchSequence(data.records.slice ?? .empty) {
             if !batch.hasValidChecksum { oracle.violate("a batch with a wrong checksum at \(batch.header.baseOffset)") }
             guard let records = try? batch.plainRecords() else {
@@ -178,13 +202,17 @@ final class SimulatedConsumer {
                 continue
             }
             for (at, record) in records where at.rawValue >= offset {
-                if at.rawValue != offset { oracle.violate("skipped from \(offset) to \(at)") }
+                if at.rawValue != offset, oracle.policy != .compact {
+                    oracle.violate("skipped from \(offset) to \(at)")
+                }
                 if at.rawValue >= data.highWatermark { oracle.violate("read \(at) beyond the high watermark") }
                 let value = String(decoding: record.value ?? [], as: UTF8.self)
                 oracle.see(value, at: at.rawValue)
-                values.append(value)
+                self.records.append((at.rawValue, value))
                 offset = at.rawValue + 1
             }
+            // What compaction took from the end of a batch was there.
+            offset = max(offset, batch.header.nextOffset.rawValue)
         }
     }
 }
@@ -205,7 +233,8 @@ package enum ProduceAndFetch {
         let internet = VirtualInternet(world)
         internet.breakChance = world.chance(30) ? 1 : 0
         let machine = Machine(world, internet, metadataSettings(world))
-        let oracle = Oracle(world)
+        let policy: Policy = world.chance(40) ? .compact : world.chance(30) ? .delete : .keepAll
+        let oracle = Oracle(world, policy, isStrict: world.chance(40))
         let producer = SimulatedProducer(world, internet, oracle, total: world.number(in: 20...120))
         let consumer = SimulatedConsumer("consumer", world, internet, oracle)
         machine.start()
@@ -271,7 +300,7 @@ package enum ProduceAndFetch {
         let isWhole = world.run(
             seconds: 60, until: { last.highWatermark >= 0 && last.offset == last.highWatermark })
         guard isWhole else { return oracle.violate("the last consumer does not come to the end") }
-        oracle.final(last.values)
+        oracle.final(last.records, from: last.startOffset, to: last.offset)
         world.note("end at \(last.offset)")
     }
 }

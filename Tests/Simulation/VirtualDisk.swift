@@ -15,6 +15,11 @@ final class Inode {
     var synced: [UInt8] = []
     /// Changes since the last sync, in order.
     var pending: [Change] = []
+    /// Wall-clock milliseconds of the last change.
+    private(set) var modified: Int64 = 0
+    private let world: World
+
+    init(_ world: World) { self.world = world }
 
     enum Change {
         case write(position: Int, bytes: [UInt8])
@@ -37,6 +42,7 @@ final class Inode {
     func change(_ change: Change) {
         apply(change, to: &content)
         pending.append(change)
+        modified = VirtualClock(world: world).wallClock.milliseconds
     }
 
     func sync() {
@@ -67,7 +73,7 @@ final class Inode {
 /// The disk of one simulated machine; it outlives the processes that use it.
 ///
 /// Proof of `@unchecked Sendable`: as for `World`.
-final class VirtualDisk: FileSystem, @unchecked Sendable {
+final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
     private enum NameChange {
         case bind(String, Inode)
         case unbind(String)
@@ -95,7 +101,7 @@ final class VirtualDisk: FileSystem, @unchecked Sendable {
     func copy(in world: World) -> VirtualDisk {
         let copy = VirtualDisk(world)
         for (name, inode) in names {
-            let twin = Inode()
+            let twin = Inode(world)
             twin.content = inode.content
             twin.synced = inode.content
             copy.names[name] = twin
@@ -153,7 +159,7 @@ final class VirtualDisk: FileSystem, @unchecked Sendable {
         }
         guard mode == .create || mode == .replace else { throw FileError(.notFound, "open", path: path) }
         guard folders.contains(VirtualDisk.parent(path)) else { throw FileError(.notFound, "open", path: path) }
-        let inode = Inode()
+        let inode = Inode(world)
         change(.bind(path, inode), in: VirtualDisk.parent(path))
         return VirtualFile(path, inode)
     }
@@ -175,7 +181,7 @@ final class VirtualDisk: FileSystem, @unchecked Sendable {
 
     func attributes(_ path: String) throws(FileError) -> FileAttributes? {
         let path = VirtualDisk.resolve(path)
-        if let inode = names[path] { return FileAttributes(size: inode.content.count, isDirectory: false, modified: 0) }
+        if let inode = names[path] { return FileAttributes(size: inode.content.count, isDirectory: false, modified: inode.modified) }
         return folders.contains(path) ? FileAttributes(size: 0, isDirectory: true, modified: 0) : nil
     }
 
@@ -209,10 +215,18 @@ final class VirtualDisk: FileSystem, @unchecked Sendable {
         pendingNames.removeAll { $0.folder == path }
     }
 
+    func disk(_ path: String) throws(FileError) -> (any Disk)? { self }
+
+    func sync() throws(FileError) {
+        for (_, change) in pendingNames { apply(change, to: &durableNames) }
+        pendingNames = []
+        for inode in names.values { inode.sync() }
+    }
+
     func lock(_ path: String) throws(FileError) -> any FileLock {
         let path = VirtualDisk.resolve(path)
         guard locks.insert(path).inserted else { throw FileError(.locked, "lock", path: path) }
-        if names[path] == nil { change(.bind(path, Inode()), in: VirtualDisk.parent(path)) }
+        if names[path] == nil { change(.bind(path, Inode(world)), in: VirtualDisk.parent(path)) }
         return VirtualLock()
     }
 

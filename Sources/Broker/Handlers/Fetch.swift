@@ -155,12 +155,12 @@ final class FetchOperation {
         let limit = request.isolationLevel == 1 ? lastStable : highWatermark
         var found = Found(data: FetchResponse.PartitionData { $0.partitionIndex = state.partition }, replica: replica)
         found.data.records = .bytes(.empty)
+        found.data.abortedTransactions = nil
         found.data.highWatermark = highWatermark.rawValue
         found.data.lastStableOffset = lastStable.rawValue
         if let diverging = divergence(state, replica) {
             found.data.divergingEpoch = diverging
             found.data.logStartOffset = replica.log.startOffset.rawValue
-            found.data.abortedTransactions = nil
             return found
         }
         do {
@@ -168,7 +168,9 @@ final class FetchOperation {
                 from: Offset(state.fetchOffset), limit: limit, countMax: min(Int(max(0, state.bytesMax)), budget),
                 wholeFirst: isFirst)
             found.data.logStartOffset = read.startOffset.rawValue
-            found.data.abortedTransactions = request.isolationLevel == 1 ? [] : nil
+            if request.isolationLevel == 1 {
+                found.data.abortedTransactions = try aborted(read, from: Offset(state.fetchOffset), replica)
+            }
             found.count = read.count
             if let region = read.region { found.data.records = .pieces([.file(region)]) }
             return found
@@ -177,6 +179,19 @@ final class FetchOperation {
         } catch {
             shard.logger.error("fetch", "cannot read", [("partition", "\(replica.id)"), ("reason", "\(error)")])
             return failed(state, .kafkaStorageError)
+        }
+    }
+
+    /// The transactions whose records the client must drop from what was read.
+    private func aborted(
+        _ read: LogRead, from offset: Offset, _ replica: Partition
+    ) throws(StorageError) -> [FetchResponse.AbortedTransaction] {
+        guard read.count > 0 else { return [] }
+        return try replica.log.abortedTransactions(in: offset..<read.deliveredEnd).map { transaction in
+            FetchResponse.AbortedTransaction {
+                $0.producerId = transaction.producerId
+                $0.firstOffset = transaction.firstOffset.rawValue
+            }
         }
     }
 

@@ -99,7 +99,14 @@ final class ProduceJob {
         }
         let intake = BatchIntake(
             topic.configuration, partition.id, version: call.version, now: call.shard.broker.wallClock)
-        switch intake.validate(data.records) {
+        guard intake.takesLong(data.records) else { return take(intake.validate(data.records), partition, t, p) }
+        let records = data.records
+        call.away({ intake.validate(records) }) { self.take($0, partition, t, p) }
+    }
+
+    /// Queues a batch that is as it should be.
+    private func take(_ result: Result<RecordBatch, IntakeRefusal>, _ partition: Partition, _ t: Int, _ p: Int) {
+        switch result {
         case .failure(let refusal):
             let start = refusal.namesStart ? partition.log.startOffset : .none
             refuse(t, p, refusal.code, refusal.message, refusal.recordErrors, start: start)
@@ -220,6 +227,8 @@ extension AppendRefusal {
         case .notEnoughReplicas: .notEnoughReplicas
         case .outOfOrderSequence: .outOfOrderSequenceNumber
         case .fencedProducerEpoch: .invalidProducerEpoch
+        case .fencedCoordinatorEpoch: .transactionCoordinatorFenced
+        case .transactionIsOpen: .invalidTxnState
         case .storage: .kafkaStorageError
         }
     }

@@ -32,6 +32,9 @@ ssize_t martlet_read_at(int descriptor, void *target, size_t count, int64_t posi
 ssize_t martlet_write_at(int descriptor, const martlet_piece *pieces, int count, int64_t position);
 int martlet_sync_data(int descriptor);
 int martlet_sync_all(int descriptor);
+// syncfs of the file system that holds the descriptor; only a kernel from 5.8 on tells of writes that failed.
+int martlet_sync_disk(int descriptor);
+int martlet_sync_disk_reports(void);
 int martlet_truncate(int descriptor, int64_t size);
 
 /// Maps the first `count` bytes read-only; *base is set.

@@ -95,9 +95,19 @@ final class Peer {
     func call<Request: RequestMessage>(
         _ request: Request, version: Int16, clientId: String = "test"
     ) throws -> Request.Response {
+        send(request, version: version, clientId: clientId)
+        return try answer(to: Request.self, version: version)
+    }
+
+    /// Sends a request without waiting for its answer.
+    func send<Request: RequestMessage>(_ request: Request, version: Int16, clientId: String = "test") {
         // In one write: the kernel would hold a second small one back until the first is acknowledged.
         let pieces = request.frame(version: version, correlationId: 7, clientId: clientId)
         write(pieces.flatMap { piece in if case .bytes(let slice) = piece { slice.array } else { [UInt8]() } })
+    }
+
+    /// The next answer, which must be one to a request of this kind.
+    func answer<Request: RequestMessage>(to _: Request.Type, version: Int16) throws -> Request.Response {
         guard case .frame(let frame) = receive() else { throw TestFailure("no answer to \(Request.apiKey)") }
         var reader = ByteReader(frame)
         let header = try ResponseHeader(from: &reader, version: Request.apiKey.responseHeaderVersion(version))

@@ -25,6 +25,7 @@ struct Reason {
         Reason(api: "", errors: [29, 31], why: "not authorized there; no authorizer yet"),
         Reason(api: "DeleteTopics", errors: [7], why: "not authorized there; no authorizer yet"),
         Reason(api: "Produce", errors: [6], why: "another broker led"),
+        Reason(api: "DescribeProducers", errors: [6], why: "another broker led"),
         Reason(api: "Fetch", errors: [6], why: "another broker led, or a replica asked"),
         Reason(api: "DeleteRecords", errors: [6, 1], why: "another broker led, or the log was shorter"),
         Reason(api: "Metadata", errors: [5], why: "the topic had just been created"),
@@ -37,6 +38,7 @@ struct Reason {
 
     /// Reasons that only single exchanges have, for whose state nobody cared.
     static let ofSingles = [
+        Reason(api: "DescribeProducers", path: "topics.partitions.activeProducers", why: "others had produced"),
         Reason(api: "Produce", path: "responses.partitionResponses", why: "a transaction, and no coordinator yet"),
         Reason(api: "Fetch", path: "errorCode", why: "in the middle of a fetch session, or asked by a replica"),
         Reason(api: "Fetch", path: "responses", why: "in the middle of a session, of a transaction, or of a topic gone"),

@@ -61,7 +61,13 @@ extension Peer {
     func produce(
         _ records: ByteSlice?, to topic: String, version: Int16 = 9, acks: Int16 = -1
     ) throws -> ProduceResponse.PartitionProduceResponse {
-        let request = ProduceRequest {
+        send(Peer.production(records, to: topic, acks: acks), version: version)
+        return try produced(version: version)
+    }
+
+    /// The request for it.
+    static func production(_ records: ByteSlice?, to topic: String, acks: Int16 = -1) -> ProduceRequest {
+        ProduceRequest {
             $0.acks = acks
             $0.timeoutMs = 5000
             $0.topicData = [
@@ -75,7 +81,11 @@ extension Peer {
                 }
             ]
         }
-        let response = try call(request, version: version)
+    }
+
+    /// The next answer to one.
+    func produced(version: Int16 = 9) throws -> ProduceResponse.PartitionProduceResponse {
+        let response = try answer(to: ProduceRequest.self, version: version)
         guard let partition = response.responses.first?.partitionResponses.first else {
             throw TestFailure("an empty answer to a produce")
         }

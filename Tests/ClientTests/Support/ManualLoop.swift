@@ -78,6 +78,7 @@ struct NoFiles: FileSystem {
     func rename(_ source: String, to target: String) throws(FileError) { throw none(source) }
     func remove(_ path: String) throws(FileError) { throw none(path) }
     func syncDirectory(_ path: String) throws(FileError) { throw none(path) }
+    func disk(_ path: String) throws(FileError) -> (any Disk)? { nil }
     func lock(_ path: String) throws(FileError) -> any FileLock { throw none(path) }
     func space(_ path: String) throws(FileError) -> (total: Int, free: Int) { throw none(path) }
 }

@@ -37,6 +37,7 @@ final class MemoryFiles: FileSystem {
 
     func remove(_ path: String) throws(FileError) { files.withLock { $0[path] = nil } }
     func syncDirectory(_ path: String) throws(FileError) {}
+    func disk(_ path: String) throws(FileError) -> (any Disk)? { nil }
     func lock(_ path: String) throws(FileError) -> any FileLock { MemoryLock() }
     func space(_ path: String) throws(FileError) -> (total: Int, free: Int) { (1 << 40, 1 << 40) }
 }

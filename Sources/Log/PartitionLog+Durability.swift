@@ -1,0 +1,104 @@
+// What of a log is durable: syncs, the recovery point, producer snapshots, and the orderly end.
+//
+// Invariant: whatever lies below the recovery point has been synced, batches, sealed indexes and snapshots alike; recovery
+// believes it. A sync that failed once is never tried again: what the kernel dropped then, a later one would not tell of.
+
+internal import Environment
+package import Basics
+internal import Synchronization
+
+extension PartitionLog {
+    /// How far a sync reaches.
+    package struct SyncMark: Sendable {
+        let view: Published
+        package let end: Offset
+        let bytes: Int
+        let hasSnapshots: Bool
+    }
+
+    /// Makes everything published at the time of the call durable and moves the recovery point.
+    package func sync() throws(StorageError) { try sync(withActive: true) }
+
+    /// Makes all segments but the active one durable: what a crash leaves to be scanned is one segment.
+    package func syncSealed() throws(StorageError) { try sync(withActive: false) }
+
+    private func sync(withActive: Bool) throws(StorageError) {
+        guard let mark = try beginSync(withActive: withActive) else { return }
+        try sync(mark)
+    }
+
+    /// Makes durable what `mark` stands for, file by file.
+    package func sync(_ mark: SyncMark) throws(StorageError) {
+        do {
+            try maintenanceTurn.withLock { _ throws(StorageError) in try syncFiles(mark) }
+        } catch {
+            syncFailed(error)
+            throw error
+        }
+        endSync(mark)
+    }
+
+    /// What a sync that begins now makes durable; nil if there is nothing to do. For syncs of a whole disk, which many
+    /// logs share: `beginSync` of each, the sync, `endSync` of each.
+    package func beginSync(withActive: Bool = true) throws(StorageError) -> SyncMark? {
+        if let failure = syncFailure.withLock({ $0 }) { throw failure }
+        let bytes = appendedBytes.load(ordering: .acquiring)
+        let view = view
+        let end = withActive ? view.end : view.active.base
+        let hasRolled = view.active.base.rawValue > directorySyncedAt.load(ordering: .relaxed)
+        guard hasRolled || end.rawValue > recoveryPoint.load(ordering: .acquiring) else { return nil }
+        let hasSnapshots = try writeSnapshots()
+        return SyncMark(view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots)
+    }
+
+    /// Everything that `mark` stands for is on the disk.
+    package func endSync(_ mark: SyncMark) {
+        directorySyncedAt.max(mark.view.active.base.rawValue, ordering: .relaxed)
+        syncedBytes.max(mark.bytes, ordering: .relaxed)
+        recoveryPoint.max(mark.end.rawValue, ordering: .acquiringAndReleasing)
+    }
+
+    /// From now on every write and sync fails as this one did.
+    package func syncFailed(_ error: StorageError) { syncFailure.withLock { $0 = $0 ?? error } }
+
+    private func syncFiles(_ mark: SyncMark) throws(StorageError) {
+        let view = mark.view
+        let point = recoveryPoint.load(ordering: .acquiring)
+        // What was removed since has no names any more.
+        let first = self.view.segments[0].base
+        for (index, segment) in view.segments.enumerated() where segment.base >= first {
+            let next = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
+            // One that was synced to its end while it was active has got its indexes since.
+            guard next.rawValue >= point, next <= mark.end else { continue }
+            try segment.sync(withIndexes: index + 1 < view.segments.count)
+        }
+        // Nothing is made in the folder between two rolls.
+        guard mark.hasSnapshots || view.active.base.rawValue > directorySyncedAt.load(ordering: .relaxed) else { return }
+        try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) }
+    }
+
+    /// Bytes that were appended and not synced.
+    package var unsyncedBytes: Int {
+        max(0, appendedBytes.load(ordering: .relaxed) - syncedBytes.load(ordering: .relaxed))
+    }
+
+    /// Writes the active indexes and syncs everything: the end of an orderly life.
+    package func close() throws(StorageError) {
+        let tail = tail.withLock { $0 }
+        try view.active.writeIndexes(endingWith: tail.nextTimeEntry())
+        if tail.endOffset > .zero { snapshots.withLock { $0.append((tail.endOffset, producers)) } }
+        _ = try writeSnapshots()
+        try epochs.write(to: directory, fileSystem)
+        try sync()
+    }
+
+    /// Writes the producer snapshots that rolls left behind; false if there are none.
+    private func writeSnapshots() throws(StorageError) -> Bool {
+        let due = snapshots.withLock { $0 }
+        for (offset, producers) in due {
+            try ProducerSnapshot.write(producers, at: offset, to: directory, fileSystem)
+        }
+        snapshots.withLock { $0.removeAll { entry in due.contains { $0.offset == entry.offset } } }
+        return !due.isEmpty
+    }
+}
