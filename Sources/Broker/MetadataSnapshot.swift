@@ -4,8 +4,8 @@
 //     batches          the image as records, with offsets of their own, counted from 0
 //     control batch    snapshot footer: without it the file is not whole
 //
-// Order: written under another name, synced, renamed, the folder synced. Only then may what it holds be removed from the
-// log, from the oldest on.
+// Order: written under another name, synced, renamed, the folder synced. Only then may what it holds be removed from
+// the log, from the oldest on.
 
 internal import Basics
 internal import Bytes

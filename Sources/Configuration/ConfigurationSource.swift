@@ -45,16 +45,14 @@ package struct ConfigurationProblem: Error, Hashable, Sendable, CustomStringConv
     package var description: String { "\(key): \(reason)" }
 }
 
-/// Reads the text of a `server.properties` file: `key=value` or `key: value` lines, `#` and `!` comments, a backslash at
-/// the end joins the next line, as java.util.Properties has it. Bytes decide, so that no letter hides a sign before it.
+/// Reads the text of a `server.properties` file: `key=value` or `key: value` lines, `#` and `!` comments, a backslash
+/// at the end joins the next line, as java.util.Properties has it. Bytes decide, so that no letter hides a sign before it.
 package func parseProperties(_ text: String) -> [GivenValue] {
     var values: [GivenValue] = []
     var pending: [UInt8] = []
     for line in lines(of: text) {
         let content = trimmed(line)
-        if pending.isEmpty, content.isEmpty || content.first == UInt8(ascii: "#") || content.first == UInt8(ascii: "!") {
-            continue
-        }
+        if pending.isEmpty, content.isEmpty || "#!".utf8.contains(content[content.startIndex]) { continue }
         let isContinued = content.reversed().prefix { $0 == UInt8(ascii: "\\") }.count % 2 == 1
         pending += isContinued ? content.dropLast() : content
         if isContinued { continue }
