@@ -202,17 +202,11 @@ package struct LogLoader {
         var tail = LogTail(at: base)
         try tail.resume(behind: offsets, times, file: file, fileSize: size)
         var scanner = SegmentScanner(file, from: tail.segmentSize, offset: tail.endOffset, fileSize: size)
-        var unlimited = configuration
-        // What stands in one file is one segment, whatever the settings are by now.
-        unlimited.segmentBytes = .max
-        unlimited.segmentIndexBytes = .max
-        unlimited.segmentAge = .seconds(Int64.max / 2_000_000_000)
         while let batch = try scanner.next() {
             guard batch.header.lastOffset - base <= Int64(Int32.max) else {
                 throw .corrupt(path: file.path, position: tail.segmentSize, reason: "an offset too far from its segment")
             }
-            let admission = tail.admit(batch.header, unlimited)
-            precondition(!admission.rolls, "a scan stays in its segment")
+            let admission = tail.admit(batch.header, configuration, mayRoll: false)
             if let entry = admission.offsetEntry { offsets.append(entry) }
             if let entry = admission.timeEntry { times.append(entry) }
             if batch.header.leaderEpoch > scannedEpochs.latest ?? .none {

@@ -37,6 +37,50 @@ import Testing
         }
     }
 
+    @Test func `what stands in one file is one segment, however far apart its times are`() throws {
+        let folder = Folder()
+        var configuration = LogConfiguration()
+        configuration.segmentAge = .milliseconds(Int64.max)
+        let log = try openLog(folder.path, configuration).log
+        _ = try log.append([try makeBatch(["a"], timestamp: 0)])
+        var later = try makeBatch(["b"], timestamp: Int64.max)
+        later.place(at: Offset(1), epoch: LeaderEpoch(0))
+        // No log of ours would put it there: a file that came from elsewhere may.
+        let file = log.view.active.file
+        try file.write([later.bytes], at: try file.size())
+        let opened = try openLog(folder.path, isClean: false).log
+        #expect(try opened.view.segments.count == 1 && readAll(opened) == ["a", "b"])
+    }
+
+    @Test func `an offset that cannot be is the end of what can be read, not of the process`() throws {
+        for base in [Int64.max, .max - 1, .min, -1] {
+            let folder = Folder()
+            let log = try openLog(folder.path).log
+            _ = try log.append([try makeBatch(["a"])])
+            var later = try makeBatch(["b", "c"])
+            // Not covered by the checksum.
+            later.place(at: Offset(base), epoch: LeaderEpoch(0))
+            let file = log.view.active.file
+            try file.write([later.bytes], at: try file.size())
+            let opened = try openLog(folder.path, isClean: false)
+            #expect(opened.recovery.fault == .badOffset(Offset(base)))
+            #expect(try readAll(opened.log) == ["a"])
+            #expect(throws: RecordError.impossibleOffset(Offset(base))) { try later.plainRecords() }
+        }
+    }
+
+    @Test func `an identity with line ends of another system is the same`() throws {
+        let folder = Folder()
+        let identity = MetaProperties(clusterId: "c", nodeId: NodeId(1), directoryId: Uuid(high: 1, low: 2))
+        try identity.write(to: folder.path, RealFileSystem())
+        let path = folder.path + "/" + MetaProperties.fileName
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        for end in ["\r\n", "\r"] {
+            try text.replacing("\n", with: end).write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(try MetaProperties(reading: folder.path, RealFileSystem()) == identity)
+        }
+    }
+
     @Test func `a torn end is cut, whatever byte it tears at`() throws {
         let folder = Folder()
         let log = try openLog(folder.path).log

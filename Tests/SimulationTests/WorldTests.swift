@@ -39,7 +39,8 @@ import Testing
         let batch = 61 + 10
         #expect(Idleness.growth([]) == 0)
         #expect(Idleness.growth([(key: "metadata.max.idle.interval.ms", value: "0")]) == 0)
-        #expect((19 * batch...21 * batch).contains(Idleness.growth([(key: "metadata.max.idle.interval.ms", value: "500")])))
+        let growth = Idleness.growth([(key: "metadata.max.idle.interval.ms", value: "500")])
+        #expect((19 * batch...21 * batch).contains(growth))
     }
 
     /// The trace of a hundred seeds, told by a process of its own.
