@@ -199,8 +199,7 @@ final class ReplicaFolders: Sendable {
         var loader = LogLoader(
             partition: id, directory: folder.directory(of: id), fileSystem: environment.fileSystem,
             configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero)
-        let log = try loader.load(startOffset: .zero)
-        if let start = checkpoints.startOffsets[id] { log.advanceStart(to: start) }
+        let log = try loader.load(startOffset: checkpoints.startOffsets[id] ?? .zero)
         log.compaction.cleaned = checkpoints.cleanedOffsets[id]
         if let fault = loader.recovery.fault {
             logger.warning(

@@ -32,6 +32,7 @@ package struct LogLoader {
     private let isClean: Bool
     private let recoveryPoint: Offset
     package private(set) var recovery = LogRecovery()
+    private var hasRemoved = false
     private var scannedEpochs = LeaderEpochs()
     /// Producers at the end of what was scanned; nil as long as nothing had to be.
     private var producers: ProducerStates?
@@ -54,6 +55,8 @@ package struct LogLoader {
         try SegmentSwap.recover(directory, fileSystem)
         let files = try segmentFiles()
         var segments: [Segment] = []
+        // A roll leaves a snapshot; where it is not there, a segment could not be removed without losing the producers.
+        var missing: [(offset: Offset, producers: ProducerStates)] = []
         var tail = LogTail(at: startOffset)
         for (index, base) in files.logs.enumerated() {
             let next = index + 1 < files.logs.count ? files.logs[index + 1] : nil
@@ -61,6 +64,7 @@ package struct LogLoader {
             if !isBelieved, producers == nil {
                 producers = try replayProducers(files.snapshots, segments: segments, end: base)
             }
+            if let producers, !segments.isEmpty, !files.snapshots.contains(base) { missing.append((base, producers)) }
             let loaded = try loadSegment(base, next: next, isDurable: isBelieved, files.indexed)
             segments.append(loaded.segment)
             tail = loaded.tail
@@ -68,6 +72,16 @@ package struct LogLoader {
                 try removeSegments(files.logs[(index + 1)...])
                 break
             }
+        }
+        if tail.endOffset < startOffset {
+            guard !isClean else {
+                throw .malformed(path: directory, reason: "ends at \(tail.endOffset), before its log start \(startOffset)")
+            }
+            // The records up to the log start were lost before they were deleted. No offset gets another record.
+            try removeSegments(files.logs[...])
+            segments = []
+            producers = ProducerStates()
+            tail = LogTail(at: startOffset)
         }
         if segments.isEmpty { segments.append(try createSegment(at: startOffset)) }
         let (epochs, areWritten) = try loadEpochs(end: tail.endOffset)
@@ -77,6 +91,7 @@ package struct LogLoader {
             segments: segments, tail: tail, startOffset: start,
             recoveryPoint: isClean ? tail.endOffset : min(recoveryPoint, tail.endOffset),
             producers: try allProducers(files.snapshots, segments: segments, end: tail.endOffset), epochs: epochs)
+        log.snapshots.withLock { $0 = missing.filter { $0.offset <= tail.endOffset } }
         log.hasUnwrittenEpochs.store(!areWritten, ordering: .relaxed)
         // As a clean stop leaves it: with the indexes of the active segment, and the producers at the end.
         let end = tail.endOffset
@@ -84,6 +99,8 @@ package struct LogLoader {
             log.closedAt.store(end.rawValue, ordering: .relaxed)
         }
         try removeStraySnapshots(files.snapshots, segments: segments, end: tail.endOffset)
+        // Else what was removed could come back behind records that are written meanwhile.
+        if hasRemoved { try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) } }
         return log
     }
 
@@ -97,7 +114,7 @@ package struct LogLoader {
         var withAborted: Set<Offset> = []
     }
 
-    private func segmentFiles() throws(StorageError) -> Found {
+    private mutating func segmentFiles() throws(StorageError) -> Found {
         let entries = try storage { () throws(FileError) in try fileSystem.entries(directory) }
         var found = Found()
         var kinds: [Offset: Set<SegmentFileKind>] = [:]
@@ -118,12 +135,10 @@ package struct LogLoader {
     }
 
     /// Removes index files that lost their .log: a crash came between the renames of a removal.
-    private func removeOrphans(_ kinds: [Offset: Set<SegmentFileKind>]) throws(StorageError) {
+    private mutating func removeOrphans(_ kinds: [Offset: Set<SegmentFileKind>]) throws(StorageError) {
         for (base, present) in kinds.sorted(by: { $0.key < $1.key }) where !present.contains(.log) {
-            try storage { () throws(FileError) in
-                for kind in SegmentFileKind.allCases where kind != .producerSnapshot && present.contains(kind) {
-                    try fileSystem.remove(directory + "/" + SegmentFiles.name(base, kind))
-                }
+            for kind in SegmentFileKind.allCases where kind != .producerSnapshot && present.contains(kind) {
+                try remove(SegmentFiles.name(base, kind))
             }
         }
     }
@@ -137,15 +152,18 @@ package struct LogLoader {
         }
     }
 
-    private func removeSegments(_ bases: ArraySlice<Offset>) throws(StorageError) {
+    private mutating func removeSegments(_ bases: ArraySlice<Offset>) throws(StorageError) {
         for base in bases {
-            for kind in SegmentFileKind.allCases {
-                let path = directory + "/" + SegmentFiles.name(base, kind)
-                try storage { () throws(FileError) in
-                    if try fileSystem.attributes(path) != nil { try fileSystem.remove(path) }
-                }
-            }
+            for kind in SegmentFileKind.allCases { try remove(SegmentFiles.name(base, kind)) }
         }
+    }
+
+    private mutating func remove(_ name: String) throws(StorageError) {
+        let path = directory + "/" + name
+        try storage { () throws(FileError) in
+            if try fileSystem.attributes(path) != nil { try fileSystem.remove(path) }
+        }
+        hasRemoved = true
     }
 
     // MARK: Segments
@@ -313,13 +331,12 @@ package struct LogLoader {
     }
 
     /// Snapshots stay where a segment begins, and the newest; one behind the end tells of what was cut off.
-    private func removeStraySnapshots(
+    private mutating func removeStraySnapshots(
         _ snapshots: [Offset], segments: [Segment], end: Offset
     ) throws(StorageError) {
         let kept = Set(segments.map(\.base) + [snapshots.last { $0 <= end }].compactMap(\.self))
         for offset in snapshots where !kept.contains(offset) {
-            let path = directory + "/" + SegmentFiles.name(offset, .producerSnapshot)
-            try storage { () throws(FileError) in try fileSystem.remove(path) }
+            try remove(SegmentFiles.name(offset, .producerSnapshot))
         }
     }
 }

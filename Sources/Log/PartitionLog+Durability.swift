@@ -46,7 +46,8 @@ extension PartitionLog {
         let view = view
         let end = withActive ? view.end : view.active.base
         let hasRolled = view.active.base.rawValue > directorySyncedAt.load(ordering: .relaxed)
-        guard hasRolled || end.rawValue > recoveryPoint.load(ordering: .acquiring) else { return nil }
+        let isDue = hasRolled || !snapshots.withLock { $0.isEmpty }
+        guard isDue || end.rawValue > recoveryPoint.load(ordering: .acquiring) else { return nil }
         try writeEpochs(fileSystem)
         let hasSnapshots = try writeSnapshots(fileSystem)
         return SyncMark(view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots)

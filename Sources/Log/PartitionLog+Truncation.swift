@@ -95,6 +95,7 @@ extension PartitionLog {
         }
         hasUnwrittenEpochs.store(true, ordering: .relaxed)
         publishUnstable()
+        recoveryPoint.min(other.endOffset.rawValue, ordering: .acquiringAndReleasing)
         let view = other.view
         published.withLock { $0 = view }
     }
