@@ -10,7 +10,7 @@ extension StorageError {
     /// The file system refused for now; it may do later what was asked.
     var isPassing: Bool {
         guard case .file(let error) = self else { return false }
-        return error.kind == .noSpace || error.kind == .tooManyOpenFiles
+        return error.kind != .notSynced && error.kind != .offline
     }
 }
 

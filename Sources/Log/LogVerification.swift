@@ -71,12 +71,14 @@ package struct LogVerification {
                 ? try scan(file, from: base, size: size) : Scan(position: 0, end: end, fault: .badOffset(base))
             end = found.end
             guard let fault = found.fault else { continue }
-            let cut = Cut(path: path, position: found.position, byteCount: size - found.position, offset: end, fault: fault)
+            let cut = Cut(
+                path: path, position: found.position, byteCount: size - found.position, offset: end, fault: fault)
             return try cutOff(cut, file: file, size: size, later: bases[(index + 1)...])
         }
         guard end >= recoveryPoint else {
             throw .corrupt(
-                path: directory, position: 0, reason: "the log ends at offset \(end) and was durable below \(recoveryPoint)")
+                path: directory, position: 0,
+                reason: "the log ends at offset \(end) and was durable below \(recoveryPoint)")
         }
         return nil
     }
@@ -121,7 +123,8 @@ package struct LogVerification {
             throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); \(end)")
         }
         if let next = try goodBatch(in: file, after: cut.position, size: size, offset: cut.offset) {
-            throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); a good batch follows at byte \(next)")
+            throw .corrupt(
+                path: cut.path, position: cut.position, reason: "\(place); a good batch follows at byte \(next)")
         }
         for base in later {
             let path = directory + "/" + SegmentFiles.name(base, .log)
@@ -130,7 +133,8 @@ package struct LogVerification {
                 return (file, try file.size())
             }
             guard try goodBatch(in: file, after: -1, size: size, offset: cut.offset) == nil else {
-                throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); good batches follow in \(path)")
+                throw .corrupt(
+                    path: cut.path, position: cut.position, reason: "\(place); good batches follow in \(path)")
             }
         }
         try storage { () throws(FileError) in

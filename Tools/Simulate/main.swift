@@ -7,7 +7,7 @@ import Glibc
 import Simulation
 
 let kinds: [(name: String, run: (UInt64) -> ProduceAndFetch.Outcome)] = [
-    ("kills", ProduceAndFetch.run), ("disk", FailingDisk.run), ("sweep", CrashSweep.run),
+    ("kills", ProduceAndFetch.run), ("disk", FailingDisk.run), ("sweep", CrashSweep.run), ("log", LogModel.run),
 ]
 var seeds: UInt64 = 100
 var from: UInt64 = 1
