@@ -132,9 +132,10 @@ final class ReplicaFolders: Sendable {
         for (index, partition) in topic.sortedPartitions
         where partition.replicas.contains(localId) && before?.replicas[index] == nil {
             let id = TopicPartition(topic.name, index)
-            guard known[id] == nil, let folder = assignedFolder(partition) else { continue }
+            guard known[id] == nil, let folder = assignedFolder(partition), !folders[folder].standing.isOffline else {
+                continue
+            }
             let path = folders[folder].directory(of: id)
-            // Of a folder that is offline nothing is known.
             guard (try? folders[folder].fileSystem.attributes(path)) == .some(nil) else { continue }
             missing[folder].append(id)
         }
