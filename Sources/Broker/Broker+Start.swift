@@ -81,10 +81,15 @@ extension Broker {
         _ driver: MetadataDriver, _ bootstrap: [VersionedRecord], _ endpoints: [RegisterBrokerRecord.BrokerEndpoint],
         _ completion: @escaping @Sendable (StartFailure?) -> Void
     ) {
+        // Each of these records is needed: the last one alone would let a node serve under an older registration.
+        var refused: MetadataFailure?
+        let noted: (MetadataFailure?) -> Void = { refused = refused ?? $0 }
         var random = RandomSourceGenerator(environment.random)
         let incarnation = Uuid.random(using: &random)
-        if driver.controller.image.isInTransaction { driver.append(driver.controller.abandonTransaction()) { _ in } }
-        if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap)) { _ in } }
+        if driver.controller.image.isInTransaction {
+            driver.append(driver.controller.abandonTransaction(), completion: noted)
+        }
+        if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap), completion: noted) }
         let endpoint = node.controllerEndpoint
         driver.append(
             driver.controller.registerController(
@@ -94,14 +99,14 @@ extension Broker {
                     $0.host = endpoint?.host ?? "127.0.0.1"
                     $0.port = endpoint?.port ?? OpenedFolders.unboundControllerPort
                     $0.securityProtocol = endpoint?.protocolId ?? 0
-                })) { _ in }
+                }), completion: noted)
         let epoch = driver.nextOffset
         let description = BrokerDescription(
             id: identity.nodeId, incarnation: incarnation, endpoints: endpoints, rack: node["broker.rack"],
             directories: replicas.onlineDirectoryIds)
-        driver.append(driver.controller.register(description, epoch: epoch)) { _ in }
+        driver.append(driver.controller.register(description, epoch: epoch), completion: noted)
         driver.append(driver.controller.unfence(identity.nodeId)) { failure in
-            if let failure { return completion(.metadata(failure)) }
+            if let failure = refused ?? failure { return completion(.metadata(failure)) }
             let held = self.withState { state in
                 state.brokerEpoch = epoch.rawValue
                 defer { state.held = [] }

@@ -182,7 +182,7 @@ private final class FailingFile: File {
         let logs = try LogFolder(folder.path, FailingFileSystem(failures: failures))
         logs.standing.onFailure { told.add($0) }
         let id = TopicPartition("t", 0)
-        try logs.createPartition(id, topicId: Uuid(high: 0, low: 9))
+        try logs.createPartitions([id], topicId: Uuid(high: 0, low: 9))
         var loader = LogLoader(
             partition: id, directory: logs.directory(of: id), fileSystem: logs.fileSystem,
             configuration: LogConfiguration(), isClean: false, recoveryPoint: .zero)

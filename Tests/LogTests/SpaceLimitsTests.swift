@@ -3,6 +3,7 @@
 import Basics
 import Environment
 import Log
+import Synchronization
 import Testing
 
 @Suite struct SpaceLimitsTests {

@@ -124,7 +124,10 @@ package enum FailingDisk {
             last.start()
             let isWhole = world.run(
                 seconds: 60, until: { last.highWatermark >= 0 && last.offset == last.highWatermark })
-            guard isWhole else { return oracle.violate("the last consumer does not come to the end") }
+            guard isWhole else {
+                let status = machine.broker?.replicaStatus.first { $0.id.topic == oracle.topic }
+                return oracle.violate("the last consumer stays at \(last.offset): \(status.map { "\($0)" } ?? "no replica")")
+            }
             oracle.final(last.records, from: last.startOffset, to: last.offset)
             world.note("\(oracle.topic) ends at \(last.offset)")
         }
