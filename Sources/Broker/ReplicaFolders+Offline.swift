@@ -48,20 +48,21 @@ extension ReplicaFolders {
     func measureRoom(reserve: Int?, throttle: Int?) {
         for folder in folders where !folder.standing.isOffline {
             do throws(FileError) {
-                let before = folder.standing.verdict
                 let space = try folder.fileSystem.space(folder.path)
                 let limits = SpaceLimits(total: space.total, reserve: reserve, throttle: throttle)
-                folder.standing.measured(free: space.free, limits)
-                report(folder, space.free, limits, before)
+                report(folder, space.free, limits, folder.standing.measured(free: space.free, limits))
             } catch {
                 logger.error("log", "cannot see the free space", [("folder", folder.path), ("reason", "\(error)")])
             }
         }
     }
 
-    private func report(_ folder: LogFolder, _ free: Int, _ limits: SpaceLimits, _ before: SpaceLimits.Verdict) {
+    private func report(
+        _ folder: LogFolder, _ free: Int, _ limits: SpaceLimits,
+        _ looks: (before: SpaceLimits.Verdict, now: SpaceLimits.Verdict)
+    ) {
         let fields = [("folder", folder.path), ("free", "\(free)"), ("reserve", "\(limits.reserve)")]
-        switch (before, limits.verdict(free: free)) {
+        switch looks {
         case (.refused, .refused), (.throttled, .throttled), (.open, .open): break
         case (_, .refused): logger.error("log", "no room: producers are refused", fields)
         case (_, .throttled): logger.warning("log", "little room: producers are slowed down", fields)

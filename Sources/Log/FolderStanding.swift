@@ -15,6 +15,7 @@ package final class FolderStanding: Sendable {
     /// Free bytes, as of the last look and what was admitted since.
     package let freeBytes = Atomic(Int.max)
     private let room = Mutex(SpaceLimits.none)
+    private let lastLook = Mutex((verdict: SpaceLimits.Verdict.open, refusedCount: 0))
     /// Requests refused for want of room, and answers that asked their client to wait; for the metrics.
     package let refusedCount = Atomic(0)
     package let throttledCount = Atomic(0)
@@ -55,10 +56,20 @@ package final class FolderStanding: Sendable {
 
     // MARK: Room
 
-    /// Notes what the disk says, and how low its room may get.
-    package func measured(free: Int, _ limits: SpaceLimits) {
+    /// Notes what the disk says, and how low its room may get. Answers what that means for producers, before and now; who
+    /// was refused since the last look counts: what was asked for did not fit, though a smaller batch might.
+    @discardableResult
+    package func measured(
+        free: Int, _ limits: SpaceLimits
+    ) -> (before: SpaceLimits.Verdict, now: SpaceLimits.Verdict) {
         room.withLock { $0 = limits }
         freeBytes.store(free, ordering: .relaxed)
+        let refused = refusedCount.load(ordering: .relaxed)
+        return lastLook.withLock { last in
+            let before = last.verdict
+            last = (refused > last.refusedCount ? .refused : limits.verdict(free: free), refused)
+            return (before, last.verdict)
+        }
     }
 
     /// What the room that is left means for producers.

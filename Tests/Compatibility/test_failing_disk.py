@@ -15,6 +15,7 @@ def two_folders(make_broker_on, tmp_path):
     """A broker with two log folders; the metadata is in the second."""
     disk = FaultyDisk(tmp_path, tmp_path / "disks")
     more, own = tmp_path / "disks/more", tmp_path / "disks/own"
+    more.parent.mkdir()
     broker = make_broker_on(more, f"log.dirs={more},{own}", f"metadata.log.dir={own}",
                             environment=disk.environment)
     return broker, disk, more, own

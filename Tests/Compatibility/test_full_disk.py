@@ -24,7 +24,7 @@ class Writer:
         self.sent = 0
         self.producer = confluent_kafka.Producer({
             "bootstrap.servers": address, "acks": "all", "enable.idempotence": True, "linger.ms": 0,
-            "message.timeout.ms": 120_000, "retry.backoff.ms": 20, "log_level": 0,
+            "message.timeout.ms": 600_000, "retry.backoff.ms": 20, "log_level": 0,
             "queue.buffering.max.messages": 200, **settings})
 
     def _delivered(self, error, message):
@@ -63,8 +63,8 @@ def make_topic(address, name="t", partitions=1, **config):
 
 def keys(address, topic="t"):
     """The keys of partition 0 by offset, from its first record to its end."""
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": address, "group.id": "none", "enable.partition.eof": True,
-                                         "auto.offset.reset": "earliest"})
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": address, "group.id": "none", "enable.auto.commit": False,
+                                         "enable.partition.eof": True, "auto.offset.reset": "earliest"})
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
     found = {}
     while True:
@@ -145,11 +145,15 @@ def test_a_small_disk_fills_drains_and_takes_more(make_broker_on, small_disk, tm
         small_disk / "data", "log.segment.bytes=4194304", "log.retention.check.interval.ms=200",
         "log.segment.delete.delay.ms=0", "log.cleaner.enable=false")
     admin = make_topic(broker.address)
-    writer = Writer(broker.address)
-    while os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize > 14 << 20:
-        writer.write(100)
-    writer.write(150)
-    until("producers are refused", lambda: "producers are refused" in (small_disk / "broker.log").read_text())
+    writer = Writer(broker.address, **{"queue.buffering.max.messages": 5000})
+
+    def is_refused():
+        if len(writer.producer) < 1000:
+            writer.write(100)
+        writer.producer.poll(0.01)
+        return "producers are refused" in (small_disk / "broker.log").read_text()
+
+    until("producers are refused", is_refused, 240)
     assert writer.finish(1) > 0
     assert broker.is_running()
     # The reserve is kept for what must go on.
