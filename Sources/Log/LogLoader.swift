@@ -53,7 +53,7 @@ package struct LogLoader {
     /// Opens the log; an empty folder becomes an empty log that starts at `startOffset`.
     package mutating func load(startOffset: Offset = .zero) throws(StorageError) -> PartitionLog {
         try SegmentSwap.recover(directory, fileSystem)
-        let files = try segmentFiles()
+        var files = try segmentFiles()
         var segments: [Segment] = []
         // A roll leaves a snapshot; where it is not there, a segment could not be removed without losing the producers.
         var missing: [(offset: Offset, producers: ProducerStates)] = []
@@ -79,6 +79,8 @@ package struct LogLoader {
             }
             // The records up to the log start were lost before they were deleted. No offset gets another record.
             try removeSegments(files.logs[...])
+            for offset in files.snapshots { try remove(SegmentFiles.name(offset, .producerSnapshot)) }
+            files.snapshots = []
             segments = []
             producers = ProducerStates()
             tail = LogTail(at: startOffset)
