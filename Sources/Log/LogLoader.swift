@@ -194,7 +194,8 @@ package struct LogLoader {
         var aborted = isDurable ? try decodeAborted(base) : []
         var tail = LogTail(at: base)
         try tail.resume(behind: offsets, times, file: file, fileSize: size)
-        var scanner = SegmentScanner(file, from: tail.segmentSize, offset: tail.endOffset, fileSize: size)
+        let foundSize = tail.segmentSize
+        var scanner = SegmentScanner(file, from: foundSize, offset: tail.endOffset, fileSize: size)
         var unlimited = configuration
         // What stands in one file is one segment, whatever the settings are by now.
         unlimited.segmentBytes = .max
@@ -223,7 +224,7 @@ package struct LogLoader {
         let segment = Segment(
             active: file, base: base, directory: directory, fileSystem: fileSystem,
             capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times,
-            aborted: aborted)
+            aborted: aborted, foundSize: foundSize)
         if next != nil, !isTorn { try seal(segment, tail) }
         return Loaded(segment: segment, tail: tail, isTorn: isTorn)
     }

@@ -80,10 +80,10 @@ package struct BatchHeader: Hashable, Sendable {
         recordCount = bytes.load(Int32.self, at: position + 57)
     }
 
-    /// Whether length and magic can be those of a batch; says nothing of the content.
+    /// Whether length, magic and offsets can be those of a batch; says nothing of the content.
     package var isPlausible: Bool {
         byteCount >= BatchHeader.size && magic == BatchHeader.currentMagic && baseOffset >= .zero
-            && lastOffsetDelta >= 0
+            && lastOffsetDelta >= 0 && baseOffset.rawValue < .max - Int64(Int32.max)
     }
 }
 

@@ -50,6 +50,9 @@ final class Inode {
         pending = []
     }
 
+    /// By chance: other processes press on the memory.
+    func isResident() -> Bool { world.chance(70) }
+
     /// What a power cut leaves.
     func cutPower(_ world: World) {
         var kept = synced
@@ -263,7 +266,6 @@ final class VirtualFile: File, @unchecked Sendable {
     func sync() throws(FileError) { inode.sync() }
     func truncate(to size: Int) throws(FileError) { inode.change(.truncate(size)) }
     func window(count: Int) throws(FileError) -> any ReadWindow { VirtualWindow(self, count: count) }
-    func isResident(_ range: Range<Int>) -> Bool { true }
     func willNeed(_ range: Range<Int>) {}
 }
 
@@ -291,4 +293,6 @@ final class VirtualWindow: ReadWindow {
     ) throws(FileError) -> Value {
         try bytes(at: position, MemoryLayout<Value>.size).load(type, at: 0)
     }
+
+    func isResident(_ range: Range<Int>) -> Bool { file.inode.isResident() }
 }
