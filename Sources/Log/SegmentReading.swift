@@ -36,7 +36,7 @@ struct SegmentReading {
     /// In memory a moment ago.
     private var resident = 0..<0
     /// A batch that the offset index names begins here, and ends where the index says.
-    private var anchor: Int?
+    private var anchor: (position: Int, base: Offset)?
     /// The last damaged place that `next` passed.
     private(set) var passed: Damage?
 
@@ -135,8 +135,8 @@ struct SegmentReading {
             guard segment.isResident(position..<readable) else { throw .file(.wouldWait) }
         }
         var start = segment.walkStart(at: position)
-        if start == nil, anchor == position {
-            start = SegmentWalk.Start(position: position, nextOffset: segment.base, isSure: true)
+        if start == nil, let anchor, anchor.position == position {
+            start = SegmentWalk.Start(position: position, nextOffset: anchor.base, isSure: true)
         }
         guard let start else {
             throw .corrupt(path: segment.path(.log), position: position, reason: "no batch is known to begin here")
@@ -165,7 +165,8 @@ struct SegmentReading {
         var stride = 1
         while number >= 0 {
             let entry = try segment.entry(number, mayWait: mayWait)
-            if try isBorneOut(entry) { return Int(entry.position) }
+            let isInOrder = segment.base + Int64(entry.relativeOffset) <= offset
+            if isInOrder, try isBorneOut(entry) { return Int(entry.position) }
             number -= stride
             stride *= 2
         }
@@ -193,7 +194,7 @@ struct SegmentReading {
                 try segment.file.read(at: position, count: header.byteCount)
             }
             guard RecordBatch(bytes)?.hasValidChecksum ?? false else { return false }
-            anchor = position
+            anchor = (position, header.baseOffset)
             return true
         }
     }
