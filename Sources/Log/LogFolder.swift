@@ -16,12 +16,14 @@ internal import Synchronization
 
 /// An opened log folder. Any thread may call; each checkpoint is written by one caller at a time.
 package final class LogFolder: Sendable {
-    private static let lockName = ".lock"
-    private static let cleanName = ".kafka_cleanshutdown"
+    package static let lockName = ".lock"
+    static let cleanName = ".kafka_cleanshutdown"
     private static let recoveryPoints = "recovery-point-offset-checkpoint"
     private static let highWatermarks = "replication-offset-checkpoint"
     private static let startOffsets = "log-start-offset-checkpoint"
     private static let cleanedOffsets = "cleaner-offset-checkpoint"
+    /// The names of all checkpoints, in the order of `Checkpoints`.
+    static let checkpointNames = [recoveryPoints, highWatermarks, startOffsets, cleanedOffsets]
 
     package let path: String
     package let fileSystem: any FileSystem

@@ -4,8 +4,8 @@
 //
 //     floor PORT FILE RECORDS_PER_BATCH
 //
-// Every batch has the same size, so that an offset is a position by arithmetic. One thread, one epoll loop, no limits,
-// no errors, no recovery: nothing that a broker is for.
+// The batches that are read back have the size of the first one, so that an offset is a position by arithmetic. One
+// thread, one epoll loop, no limits, no errors, no recovery: nothing that a broker is for.
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <arpa/inet.h>
@@ -75,7 +75,7 @@ static void produce(struct peer *peer, char *at, uint32_t correlation) {
     if (pwrite(file, batch, size, file_end) != (ssize_t)size) die("pwrite");
     int64_t base = next_offset;
     file_end += size;
-    batch_size = size;
+    if (!batch_size) batch_size = size;
     next_offset += records_per_batch;
     char *to = put32(peer->head + 4, correlation);
     to = put_topic(put32(to, 1), topic);
