@@ -51,10 +51,8 @@ simulate: ## Run SEEDS simulated worlds from SEED on; TRACE=1 prints every event
 	@.build/release/simulate --seeds $(SEEDS) --from $(SEED) $(if $(TRACE),--trace)
 
 .PHONY: fuzz
-fuzz: ## Fuzz the decoders for FUZZ_SECONDS seconds
-	@cd Tests/Fuzz && swift build --product FuzzProtocol \
-		&& mkdir -p .build/corpus \
-		&& .build/debug/FuzzProtocol -max_len=4096 -max_total_time=$(FUZZ_SECONDS) .build/corpus
+fuzz: ## Fuzz decoders and parsers, FUZZ_SECONDS seconds each
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) Tools/scripts/fuzz
 
 .PHONY: format
 format: ## Format the sources

@@ -82,7 +82,7 @@ package final class Broker: Sendable {
     func dynamicInt(_ key: String) -> Int {
         let image = state.withLock { $0.view.image }
         let dynamic = image.configuration(.broker, String(node.nodeId))[key] ?? image.configuration(.broker, "")[key]
-        return dynamic.flatMap { Int($0) } ?? node.int(key)
+        return dynamic.flatMap(wholeNumber) ?? node.int(key)
     }
 
     // MARK: Connections

@@ -41,7 +41,7 @@ final class CompactionDriver {
 
     private var replicas: ReplicaFolders { broker.replicas }
     private var isStopping: Bool { broker.withState { $0.isStopping } }
-    private var threads: Int { broker.setting("log.cleaner.threads").flatMap { Int($0) } ?? 1 }
+    private var threads: Int { broker.setting("log.cleaner.threads").flatMap(wholeNumber) ?? 1 }
 
     /// Looks for work from now on.
     func begin() {
@@ -51,7 +51,7 @@ final class CompactionDriver {
 
     /// Looks again after `log.cleaner.backoff.ms`.
     private func rest() {
-        let backoff = broker.setting("log.cleaner.backoff.ms").flatMap { Int64($0) } ?? 15_000
+        let backoff = broker.setting("log.cleaner.backoff.ms").flatMap(wholeNumber) ?? 15_000
         _ = loop.schedule(at: loop.now + .milliseconds(max(backoff, 1))) {
             self.look()
             if !self.isStopping { self.rest() }
@@ -64,8 +64,8 @@ final class CompactionDriver {
         guard !isStopping, !isLooking, underWay.count < threads else { return }
         isLooking = true
         let table = CompactionRun.Table(
-            bytes: (broker.setting("log.cleaner.dedupe.buffer.size").flatMap { Int($0) } ?? 1 << 27) / threads,
-            loadFactor: broker.setting("log.cleaner.io.buffer.load.factor").flatMap { Double($0) } ?? 0.9,
+            bytes: (broker.setting("log.cleaner.dedupe.buffer.size").flatMap(wholeNumber) ?? 1 << 27) / threads,
+            loadFactor: broker.setting("log.cleaner.io.buffer.load.factor").flatMap(realNumber) ?? 0.9,
             seed: (broker.environment.random.next(), broker.environment.random.next()))
         let busy = underWay
         let here = Confined(self, to: loop)
@@ -100,7 +100,7 @@ final class CompactionDriver {
             if case .done = progress { look() }
             return
         }
-        let rate = broker.setting("log.cleaner.io.max.bytes.per.second").flatMap { Double($0) } ?? .infinity
+        let rate = broker.setting("log.cleaner.io.max.bytes.per.second").flatMap(realNumber) ?? .infinity
         let wait = pace.spend(bytes, perSecond: rate, now: loop.now)
         guard wait > .zero else { return advance(run) }
         _ = loop.schedule(at: loop.now + wait) { self.advance(run) }

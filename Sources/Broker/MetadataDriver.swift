@@ -238,12 +238,7 @@ final class MetadataDriver {
                 return
             }
             for next in quorum.statePersisted() { carryOut(next) }
-        case .lead(let epoch):
-            do {
-                try log.beginEpoch(epoch)
-            } catch {
-                failure = error
-            }
+        case .lead(let epoch): log.beginEpoch(epoch)
         case .commit(let offset): release(upTo: offset)
         }
     }

@@ -74,8 +74,8 @@ struct MetadataLoader {
             bytesBehindSnapshot: replayedBytes)
     }
 
-    /// The newest snapshot that is whole, of those that the log continues. One that is not gives way to an older one, for
-    /// the log holds what lies between.
+    /// The newest snapshot that is whole, of those that the log continues. One that is not gives way to an older one,
+    /// for the log holds what lies between.
     private func newestSnapshot(
         reaching start: Offset
     ) throws(StorageError) -> (file: MetadataStore.SnapshotFile, batches: [RecordBatch])? {
@@ -92,7 +92,8 @@ struct MetadataLoader {
         if let failure { throw failure }
         guard start == .zero else {
             throw .malformed(
-                path: store.directory, reason: "the log begins at offset \(start), and no snapshot holds what came before")
+                path: store.directory,
+                reason: "the log begins at offset \(start), and no snapshot holds what came before")
         }
         return nil
     }
@@ -118,7 +119,7 @@ struct MetadataLoader {
                 ])
         }
         var settings = LogConfiguration()
-        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap { Int($0) }
+        settings.segmentBytes = node["internal.metadata.log.segment.bytes"].flatMap(wholeNumber)
             ?? node.int("metadata.log.segment.bytes")
         settings.segmentAge = .milliseconds(node.int("metadata.log.segment.ms"))
         var loader = LogLoader(

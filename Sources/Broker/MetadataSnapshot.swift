@@ -4,8 +4,8 @@
 //     batches          the image as records, with offsets of their own, counted from 0
 //     control batch    snapshot footer: without it the file is not whole
 //
-// Order: written under another name, synced, renamed, the folder synced. Only then may what it holds be removed from the
-// log, from the oldest on.
+// Order: written under another name, synced, renamed, the folder synced. Only then may what it holds be removed from
+// the log, from the oldest on.
 
 internal import Basics
 internal import Bytes
@@ -155,7 +155,11 @@ extension MetadataStore {
         }
         let start = retention.start(known, log.segmentSizes, start: log.startOffset, now: now)
         guard start > log.startOffset else { return }
-        try log.removePrefix(below: start)
+        log.advanceStart(to: start)
+        let segments = try log.removeBelowStart()
+        try storage { () throws(FileError) in
+            for path in segments { try fileSystem.remove(path) }
+        }
         try removeSnapshots(below: start)
     }
 

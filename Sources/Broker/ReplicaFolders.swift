@@ -53,8 +53,7 @@ final class ReplicaFolders: Sendable {
         self.logger = logger
         maintenance = LogMaintenance(environment: environment, logger: logger)
         syncs = folders.map { folder in
-            // Without the disk's own sync, files are synced one by one.
-            SyncQueue(pool: environment.pool, disk: try? environment.fileSystem.disk(folder.path)) { partition, error in
+            SyncQueue(pool: environment.pool, disk: folder.disk) { partition, error in
                 logger.error("log", "cannot sync", [("partition", "\(partition.id)"), ("reason", "\(error)")])
             }
         }
@@ -94,10 +93,8 @@ final class ReplicaFolders: Sendable {
     }
 
     private func follow(_ topic: TopicImage, before: TopicView?, image: ClusterImage) -> TopicView {
-        let configuration = TopicConfiguration(
-            topic: image.configuration(.topic, topic.name),
-            brokerDynamic: image.configuration(.broker, String(node.nodeId)),
-            clusterDynamic: image.configuration(.broker, ""), node: node)
+        let configuration = configuration(of: topic, image)
+        create(topic, before: before)
         var replicas: [Int32: Partition] = [:]
         for (index, partition) in topic.sortedPartitions where partition.replicas.contains(localId) {
             let id = TopicPartition(topic.name, index)
@@ -105,7 +102,7 @@ final class ReplicaFolders: Sendable {
                 let known = before?.replicas[index]
                 let replica =
                     if let known { known } else { try open(id, topicId: topic.id, partition, configuration) }
-                try assume(partition, replica, configuration)
+                assume(partition, replica, configuration)
                 replicas[index] = replica
             } catch {
                 logger.error("log", "cannot open", [("partition", "\(id)"), ("reason", "\(error)")])
@@ -114,10 +111,31 @@ final class ReplicaFolders: Sendable {
         return TopicView(image: topic, configuration: configuration, replicas: replicas)
     }
 
+    /// Makes the folders of partitions that are new here, all at once.
+    private func create(_ topic: TopicImage, before: TopicView?) {
+        var missing: [[TopicPartition]] = folders.map { _ in [] }
+        let known = state.withLock { $0.replicas }
+        for (index, partition) in topic.sortedPartitions
+        where partition.replicas.contains(localId) && before?.replicas[index] == nil {
+            let id = TopicPartition(topic.name, index)
+            guard known[id] == nil, let folder = assignedFolder(partition) else { continue }
+            let path = folders[folder].directory(of: id)
+            guard (try? environment.fileSystem.attributes(path)) == .some(nil) else { continue }
+            missing[folder].append(id)
+        }
+        for (index, partitions) in missing.enumerated() where !partitions.isEmpty {
+            do {
+                try folders[index].createPartitions(partitions, topicId: topic.id)
+            } catch {
+                logger.error("log", "cannot create", [("topic", topic.name), ("reason", "\(error)")])
+            }
+        }
+    }
+
     /// Takes the role that the image gives to this replica.
     private func assume(
         _ partition: PartitionImage, _ replica: Partition, _ configuration: TopicConfiguration
-    ) throws(StorageError) {
+    ) {
         replica.log.configuration = LogConfiguration(configuration, of: replica.id)
         replica.setSyncPolicy(SyncPolicy(configuration))
         guard partition.leader == localId else { return replica.resign() }
@@ -127,7 +145,7 @@ final class ReplicaFolders: Sendable {
             replica.setMinimumInSync(minimum)
             return
         }
-        try replica.lead(
+        replica.lead(
             as: localId, epoch: partition.leaderEpoch, partitionEpoch: partition.partitionEpoch,
             inSync: partition.inSync, minimumInSync: minimum)
     }
@@ -148,7 +166,7 @@ final class ReplicaFolders: Sendable {
         let isNew = try storage { () throws(FileError) in
             try environment.fileSystem.attributes(folder.directory(of: id)) == nil
         }
-        if isNew { try folder.createPartition(id, topicId: topicId) }
+        if isNew { try folder.createPartitions([id], topicId: topicId) }
         let replica = try load(
             id, topicId: topicId, folder: folder, configuration: LogConfiguration(configuration, of: id), isClean: isNew,
             checkpoints: LogFolder.Checkpoints())
@@ -158,16 +176,20 @@ final class ReplicaFolders: Sendable {
 
     /// The folder that the image assigns to this replica, else the one with the fewest replicas.
     private func folder(for partition: PartitionImage) -> LogFolder {
-        if let position = partition.replicas.firstIndex(of: localId), position < partition.directories.count,
-            let index = directoryIds.firstIndex(of: partition.directories[position])
-        {
-            return folders[index]
-        }
+        if let index = assignedFolder(partition) { return folders[index] }
         let counts = state.withLock { state in
             folders.map { folder in state.replicas.values.count { $0.folder === folder } }
         }
         let least = counts.min() ?? 0
         return folders[counts.firstIndex(of: least) ?? 0]
+    }
+
+    private func assignedFolder(_ partition: PartitionImage) -> Int? {
+        if folders.count == 1 { return 0 }
+        guard let position = partition.replicas.firstIndex(of: localId), position < partition.directories.count else {
+            return nil
+        }
+        return directoryIds.firstIndex(of: partition.directories[position])
     }
 
     private func load(
@@ -177,8 +199,7 @@ final class ReplicaFolders: Sendable {
         var loader = LogLoader(
             partition: id, directory: folder.directory(of: id), fileSystem: environment.fileSystem,
             configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero)
-        let log = try loader.load(startOffset: .zero)
-        if let start = checkpoints.startOffsets[id] { log.advanceStart(to: start) }
+        let log = try loader.load(startOffset: checkpoints.startOffsets[id] ?? .zero)
         log.compaction.cleaned = checkpoints.cleanedOffsets[id]
         if let fault = loader.recovery.fault {
             logger.warning(
@@ -237,29 +258,37 @@ final class ReplicaFolders: Sendable {
         for folder in folders {
             let checkpoints = try folder.readCheckpoints()
             for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
-            for id in try folder.partitions() where id != MetadataStore.partition {
-                guard let topic = image.topic(named: id.topic), topic.partitions[id.partition] != nil else {
-                    logger.warning("log", "left alone, the cluster does not know it", [("partition", "\(id)")])
-                    continue
-                }
-                if let topicId = try folder.topicId(of: id), topicId != topic.id {
-                    logger.warning("log", "left alone, it belongs to another topic id", [("partition", "\(id)")])
-                    continue
-                }
-                try load(id, topic, folder, checkpoints, image)
+            let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
+            var configurations: [String: TopicConfiguration] = [:]
+            for name in Set(partitions.map(\.topic)) {
+                configurations[name] = image.topic(named: name).map { configuration(of: $0, image) }
+            }
+            let known = configurations
+            environment.pool.forEach(partitions.count) { [self] index in
+                let id = partitions[index]
+                load(id, image.topic(named: id.topic), folder, checkpoints, known[id.topic])
             }
         }
     }
 
-    private func load(
-        _ id: TopicPartition, _ topic: TopicImage, _ folder: LogFolder, _ checkpoints: LogFolder.Checkpoints,
-        _ image: ClusterImage
-    ) throws(StorageError) {
-        let configuration = TopicConfiguration(
+    private func configuration(of topic: TopicImage, _ image: ClusterImage) -> TopicConfiguration {
+        TopicConfiguration(
             topic: image.configuration(.topic, topic.name),
             brokerDynamic: image.configuration(.broker, String(node.nodeId)),
             clusterDynamic: image.configuration(.broker, ""), node: node)
+    }
+
+    private func load(
+        _ id: TopicPartition, _ topic: TopicImage?, _ folder: LogFolder, _ checkpoints: LogFolder.Checkpoints,
+        _ configuration: TopicConfiguration?
+    ) {
+        guard let topic, let configuration, topic.partitions[id.partition] != nil else {
+            return logger.warning("log", "left alone, the cluster does not know it", [("partition", "\(id)")])
+        }
         do {
+            if let topicId = try folder.topicId(of: id), topicId != topic.id {
+                return logger.warning("log", "left alone, it belongs to another topic id", [("partition", "\(id)")])
+            }
             let replica = try load(
                 id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration, of: id),
                 isClean: folder.isClean, checkpoints: checkpoints)
@@ -318,18 +347,46 @@ final class ReplicaFolders: Sendable {
     /// Closes every log. Nothing may be appended any more.
     func closeLogs() throws(StorageError) {
         var failure: StorageError?
-        for entry in state.withLock({ $0.replicas }).sorted(by: { $0.key < $1.key }) {
-            do {
-                entry.value.partition.log.endMaintenance()
-                try entry.value.partition.log.close()
-            } catch {
-                logger.error("log", "cannot close", [("partition", "\(entry.key)"), ("reason", "\(error)")])
-                failure = error
+        for folder in folders {
+            let logs = all().filter { $0.folder === folder }.map(\.partition.log)
+            for log in logs { log.endMaintenance() }
+            if logs.count >= LogFolder.sharedSyncMin, let disk = folder.disk {
+                failure = close(logs, SyncBatch(environment.fileSystem, disk)) ?? failure
+            } else {
+                for log in logs { failure = attempt(log) { () throws(StorageError) in try log.close() } ?? failure }
             }
         }
         try writeCheckpoints()
         state.withLock { $0.isClosed = true }
         if let failure { throw failure }
+    }
+
+    private func close(_ logs: [PartitionLog], _ batch: SyncBatch) -> StorageError? {
+        var failure: StorageError?
+        var marks: [(log: PartitionLog, mark: PartitionLog.SyncMark)] = []
+        for log in logs {
+            failure = attempt(log) { () throws(StorageError) in
+                if let mark = try log.close(in: batch) { marks.append((log, mark)) }
+            } ?? failure
+        }
+        do {
+            try batch.commit()
+        } catch {
+            logger.error("log", "cannot close", [("reason", "\(error)")])
+            return error
+        }
+        for (log, mark) in marks { log.endSync(mark) }
+        return failure
+    }
+
+    private func attempt(_ log: PartitionLog, _ body: () throws(StorageError) -> Void) -> StorageError? {
+        do {
+            try body()
+            return nil
+        } catch {
+            logger.error("log", "cannot close", [("partition", "\(log.partition)"), ("reason", "\(error)")])
+            return error
+        }
     }
 
     /// Notes that everything was closed in order, but for folders with a log that could not be opened.

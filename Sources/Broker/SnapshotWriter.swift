@@ -1,7 +1,7 @@
 // Writes snapshots of the metadata when they are due, and removes what they make needless.
 //
-// Owner: the controller's loop. Files are written on the pool, one snapshot at a time. A snapshot that cannot be written
-// is told of and costs nothing else: the log is whole without it.
+// Owner: the controller's loop. Files are written on the pool, one snapshot at a time. A snapshot that cannot be
+// written is told of and costs nothing else: the log is whole without it.
 
 internal import Basics
 internal import ClusterImage

@@ -33,8 +33,8 @@ package struct RecordVersions: Hashable, Sendable {
 extension ClusterImage {
     package var recordVersions: RecordVersions { RecordVersions(level: level(of: "metadata.version")) }
 
-    /// Everything in the image, each part sorted. Not to be asked for inside of a transaction, whose records are no part
-    /// of it.
+    /// Everything in the image, each part sorted. Not to be asked for inside of a transaction, whose records are no
+    /// part of it.
     package var records: [VersionedRecord] {
         precondition(!isInTransaction, "a transaction has no half")
         return featureRecords + nodeRecords + topicRecords + configurationRecords + keptRecords

@@ -5,7 +5,8 @@ extension ConfigurationKey {
     package func objection(to text: String) -> String? {
         switch kind {
         case .bool:
-            return text.lowercased() == "true" || text.lowercased() == "false" ? nil : "Expected value to be either true or false"
+            let word = trimmed(text).lowercased()
+            return word == "true" || word == "false" ? nil : "Expected value to be either true or false"
         case .int:
             guard let value = Int32(trimmed(text)) else { return "Not a number of type INT" }
             return objection(toNumber: Double(value))
@@ -37,6 +38,12 @@ extension ConfigurationKey {
         number == number.rounded() && abs(number) < 1e15 ? String(Int64(number)) : String(number)
     }
 }
+
+/// A whole number as a value of a key: spaces around it do not count.
+package func wholeNumber(_ text: String) -> Int? { Int(trimmed(text)) }
+
+/// A number as a value of a key, in the same way.
+package func realNumber(_ text: String) -> Double? { Double(trimmed(text)) }
 
 /// The items of a list value, without the spaces around them.
 package func splitList(_ text: String) -> [String] {

@@ -45,30 +45,44 @@ package struct ConfigurationProblem: Error, Hashable, Sendable, CustomStringConv
     package var description: String { "\(key): \(reason)" }
 }
 
-/// Reads the text of a `server.properties` file: `key=value` or `key: value` lines, `#` and `!` comments, a backslash at
-/// the end joins the next line, as java.util.Properties has it.
+/// Reads the text of a `server.properties` file: `key=value` or `key: value` lines, `#` and `!` comments, a backslash
+/// at the end joins the next line, as java.util.Properties has it. Bytes decide, so that no letter hides a sign before it.
 package func parseProperties(_ text: String) -> [GivenValue] {
     var values: [GivenValue] = []
-    var pending = ""
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    var pending: [UInt8] = []
+    for line in lines(of: text) {
         let content = trimmed(line)
-        if pending.isEmpty, content.isEmpty || content.hasPrefix("#") || content.hasPrefix("!") { continue }
-        let isContinued = content.reversed().prefix { $0 == "\\" }.count % 2 == 1
-        pending += isContinued ? String(content.dropLast()) : content
+        if pending.isEmpty, content.isEmpty || "#!".utf8.contains(content[content.startIndex]) { continue }
+        let isContinued = content.reversed().prefix { $0 == UInt8(ascii: "\\") }.count % 2 == 1
+        pending += isContinued ? content.dropLast() : content
         if isContinued { continue }
         values.append(splitProperty(pending))
-        pending = ""
+        pending = []
     }
     if !pending.isEmpty { values.append(splitProperty(pending)) }
     return values
 }
 
-private func splitProperty(_ line: String) -> GivenValue {
-    guard let end = line.firstIndex(where: { $0 == "=" || $0 == ":" }) else {
-        return GivenValue(key: line, value: "", origin: .file)
+/// Lines that end with any of "\n", "\r\n" and "\r".
+private func lines(of text: String) -> [ArraySlice<UInt8>] {
+    let (feed, back) = (UInt8(ascii: "\n"), UInt8(ascii: "\r"))
+    return Array(text.utf8).split(separator: feed, omittingEmptySubsequences: false).flatMap { line in
+        let line = line.last == back ? line.dropLast() : line
+        return line.split(separator: back, omittingEmptySubsequences: false)
     }
-    let value = line[line.index(after: end)...]
-    return GivenValue(key: trimmed(line[..<end]), value: trimmed(value), origin: .file)
+}
+
+private func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 || byte == 0x0c }
+    let tail = bytes.drop(while: isSpace)
+    return tail.dropLast(tail.reversed().prefix(while: isSpace).count)
+}
+
+private func splitProperty(_ line: [UInt8]) -> GivenValue {
+    let end = line.firstIndex { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ":") } ?? line.endIndex
+    return GivenValue(
+        key: String(decoding: trimmed(line[..<end]), as: UTF8.self),
+        value: String(decoding: trimmed(line[end...].dropFirst()), as: UTF8.self), origin: .file)
 }
 
 /// Keys from environment variables in the form of Kafka's container images: `KAFKA_LOG_DIRS` is `log.dirs`, two

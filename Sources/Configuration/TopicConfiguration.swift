@@ -43,8 +43,8 @@ package struct TopicConfiguration: Hashable, Sendable {
     ) {
         let layers = TopicLayers(
             topic: topic, brokerDynamic: brokerDynamic, clusterDynamic: clusterDynamic, node: node)
-        func int(_ key: String) -> Int { layers[key].flatMap { Int($0) } ?? 0 }
-        func long(_ key: String) -> Int64 { layers[key].flatMap { Int64($0) } ?? 0 }
+        func int(_ key: String) -> Int { layers[key].flatMap(wholeNumber) ?? 0 }
+        func long(_ key: String) -> Int64 { Int64(int(key)) }
         compression = layers["compression.type"].flatMap(Compression.init(rawValue:)) ?? .producer
         gzipLevel = int("compression.gzip.level")
         lz4Level = int("compression.lz4.level")
@@ -57,7 +57,7 @@ package struct TopicConfiguration: Hashable, Sendable {
         timestampBeforeMax = long("message.timestamp.before.max.ms")
         timestampAfterMax = long("message.timestamp.after.max.ms")
         minimumInSync = int("min.insync.replicas")
-        segmentBytes = layers["internal.segment.bytes"].flatMap { Int($0) } ?? int("segment.bytes")
+        segmentBytes = layers["internal.segment.bytes"].flatMap(wholeNumber) ?? int("segment.bytes")
         segmentMilliseconds = long("segment.ms")
         segmentJitterMilliseconds = long("segment.jitter.ms")
         segmentIndexBytes = int("segment.index.bytes")
@@ -66,7 +66,7 @@ package struct TopicConfiguration: Hashable, Sendable {
         retentionBytes = int("retention.bytes")
         fileDeleteDelayMilliseconds = long("file.delete.delay.ms")
         deleteRetentionMilliseconds = long("delete.retention.ms")
-        cleanableRatio = layers["min.cleanable.dirty.ratio"].flatMap { Double($0) } ?? 0.5
+        cleanableRatio = layers["min.cleanable.dirty.ratio"].flatMap(realNumber) ?? 0.5
         compactionLagMilliseconds = long("min.compaction.lag.ms")
         compactionLagMaxMilliseconds = long("max.compaction.lag.ms")
         flushRecords = layers["durability"] == "fsync" ? 1 : long("flush.messages")
@@ -144,7 +144,7 @@ package struct TopicLayers: Sendable {
     /// Hours and minutes in milliseconds, for synonyms of keys in milliseconds.
     private func scaled(_ value: String, _ key: String) -> String {
         let factor: Int64 = key.hasSuffix(".hours") ? 3_600_000 : key.hasSuffix(".minutes") ? 60_000 : 1
-        guard factor > 1, let number = Int64(value) else { return value }
+        guard factor > 1, let number = wholeNumber(value).map(Int64.init) else { return value }
         return number < 0 ? value : String(number * factor)
     }
 }

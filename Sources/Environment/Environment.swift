@@ -55,4 +55,14 @@ package struct RandomSourceGenerator: RandomNumberGenerator {
 package protocol Pool: Sendable {
     /// Runs `work` on some pool thread, in no particular order. The work posts its result to a loop by itself.
     func run(_ work: @escaping @Sendable () -> Void)
+    /// Runs `body` for each number below `count`, on the caller's and on pool threads, and returns when all are done. Not
+    /// for loops, nor for work of the pool.
+    func forEach(_ count: Int, _ body: @escaping @Sendable (Int) -> Void)
+}
+
+extension Pool {
+    /// One after the other.
+    package func forEach(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+        for index in 0..<count { body(index) }
+    }
 }

@@ -16,6 +16,8 @@ internal import Synchronization
 
 /// An opened log folder. Any thread may call; each checkpoint is written by one caller at a time.
 package final class LogFolder: Sendable {
+    /// From so many files on, syncs of the whole disk cost less than those of the files.
+    package static let sharedSyncMin = 8
     package static let lockName = ".lock"
     static let cleanName = ".kafka_cleanshutdown"
     private static let recoveryPoints = "recovery-point-offset-checkpoint"
@@ -28,6 +30,8 @@ package final class LogFolder: Sendable {
     package let path: String
     package let fileSystem: any FileSystem
     private let lock: any FileLock
+    /// The disk of the folder; nil where a failed sync of it could go unnoticed.
+    package let disk: (any Disk)?
     /// The broker that wrote the folder stopped in order.
     package let isClean: Bool
     /// The broker epoch that the clean stop noted, or nil.
@@ -42,6 +46,7 @@ package final class LogFolder: Sendable {
             try fileSystem.createDirectory(path)
             return try fileSystem.lock(path + "/" + LogFolder.lockName)
         }
+        disk = try storage { () throws(FileError) in try fileSystem.disk(path) }
         let clean = try CheckpointFile.content(path + "/" + LogFolder.cleanName, fileSystem)
         isClean = clean != nil
         previousBrokerEpoch = clean.flatMap { LogFolder.brokerEpoch(in: $0.string) }
@@ -97,8 +102,20 @@ package final class LogFolder: Sendable {
 
     package func directory(of partition: TopicPartition) -> String { path + "/" + partition.description }
 
-    /// Makes the folder of a new partition, with the id of its topic, durably.
-    package func createPartition(_ partition: TopicPartition, topicId: Uuid) throws(StorageError) {
+    /// Makes the folders of new partitions, with the id of their topic, durably.
+    package func createPartitions(_ partitions: [TopicPartition], topicId: Uuid) throws(StorageError) {
+        guard partitions.count >= LogFolder.sharedSyncMin, let disk else {
+            for partition in partitions { try createPartition(partition, topicId: topicId, fileSystem) }
+            return
+        }
+        let batch = SyncBatch(fileSystem, disk)
+        for partition in partitions { try createPartition(partition, topicId: topicId, batch) }
+        try batch.commit()
+    }
+
+    private func createPartition(
+        _ partition: TopicPartition, topicId: Uuid, _ fileSystem: any FileSystem
+    ) throws(StorageError) {
         let directory = directory(of: partition)
         try storage { () throws(FileError) in
             try fileSystem.createDirectory(directory)

@@ -9,6 +9,7 @@ package import Basics
 internal import Bytes
 package import Environment
 internal import Records
+internal import Synchronization
 
 /// What recovery did to a log, for the log line that tells of it.
 package struct LogRecovery: Hashable, Sendable {
@@ -31,6 +32,7 @@ package struct LogLoader {
     private let isClean: Bool
     private let recoveryPoint: Offset
     package private(set) var recovery = LogRecovery()
+    private var hasRemoved = false
     private var scannedEpochs = LeaderEpochs()
     /// Producers at the end of what was scanned; nil as long as nothing had to be.
     private var producers: ProducerStates?
@@ -53,6 +55,8 @@ package struct LogLoader {
         try SegmentSwap.recover(directory, fileSystem)
         let files = try segmentFiles()
         var segments: [Segment] = []
+        // A roll leaves a snapshot; where it is not there, a segment could not be removed without losing the producers.
+        var missing: [(offset: Offset, producers: ProducerStates)] = []
         var tail = LogTail(at: startOffset)
         for (index, base) in files.logs.enumerated() {
             let next = index + 1 < files.logs.count ? files.logs[index + 1] : nil
@@ -60,6 +64,7 @@ package struct LogLoader {
             if !isBelieved, producers == nil {
                 producers = try replayProducers(files.snapshots, segments: segments, end: base)
             }
+            if let producers, !segments.isEmpty, !files.snapshots.contains(base) { missing.append((base, producers)) }
             let loaded = try loadSegment(base, next: next, isDurable: isBelieved, files.indexed)
             segments.append(loaded.segment)
             tail = loaded.tail
@@ -68,15 +73,34 @@ package struct LogLoader {
                 break
             }
         }
+        if tail.endOffset < startOffset {
+            guard !isClean else {
+                throw .malformed(path: directory, reason: "ends at \(tail.endOffset), before its log start \(startOffset)")
+            }
+            // The records up to the log start were lost before they were deleted. No offset gets another record.
+            try removeSegments(files.logs[...])
+            segments = []
+            producers = ProducerStates()
+            tail = LogTail(at: startOffset)
+        }
         if segments.isEmpty { segments.append(try createSegment(at: startOffset)) }
-        let epochs = try loadEpochs(end: tail.endOffset)
+        let (epochs, areWritten) = try loadEpochs(end: tail.endOffset)
         let start = max(startOffset, segments[0].base)
         let log = PartitionLog(
             partition: partition, directory: directory, fileSystem: fileSystem, configuration: configuration,
             segments: segments, tail: tail, startOffset: start,
             recoveryPoint: isClean ? tail.endOffset : min(recoveryPoint, tail.endOffset),
             producers: try allProducers(files.snapshots, segments: segments, end: tail.endOffset), epochs: epochs)
+        log.snapshots.withLock { $0 = missing.filter { $0.offset <= tail.endOffset } }
+        log.hasUnwrittenEpochs.store(!areWritten, ordering: .relaxed)
+        // As a clean stop leaves it: with the indexes of the active segment, and the producers at the end.
+        let end = tail.endOffset
+        if isClean, files.indexed.contains(log.view.active.base), end == .zero || files.snapshots.last == end {
+            log.closedAt.store(end.rawValue, ordering: .relaxed)
+        }
         try removeStraySnapshots(files.snapshots, segments: segments, end: tail.endOffset)
+        // Else what was removed could come back behind records that are written meanwhile.
+        if hasRemoved { try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) } }
         return log
     }
 
@@ -90,7 +114,7 @@ package struct LogLoader {
         var withAborted: Set<Offset> = []
     }
 
-    private func segmentFiles() throws(StorageError) -> Found {
+    private mutating func segmentFiles() throws(StorageError) -> Found {
         let entries = try storage { () throws(FileError) in try fileSystem.entries(directory) }
         var found = Found()
         var kinds: [Offset: Set<SegmentFileKind>] = [:]
@@ -111,12 +135,10 @@ package struct LogLoader {
     }
 
     /// Removes index files that lost their .log: a crash came between the renames of a removal.
-    private func removeOrphans(_ kinds: [Offset: Set<SegmentFileKind>]) throws(StorageError) {
+    private mutating func removeOrphans(_ kinds: [Offset: Set<SegmentFileKind>]) throws(StorageError) {
         for (base, present) in kinds.sorted(by: { $0.key < $1.key }) where !present.contains(.log) {
-            try storage { () throws(FileError) in
-                for kind in SegmentFileKind.allCases where kind != .producerSnapshot && present.contains(kind) {
-                    try fileSystem.remove(directory + "/" + SegmentFiles.name(base, kind))
-                }
+            for kind in SegmentFileKind.allCases where kind != .producerSnapshot && present.contains(kind) {
+                try remove(SegmentFiles.name(base, kind))
             }
         }
     }
@@ -130,15 +152,18 @@ package struct LogLoader {
         }
     }
 
-    private func removeSegments(_ bases: ArraySlice<Offset>) throws(StorageError) {
+    private mutating func removeSegments(_ bases: ArraySlice<Offset>) throws(StorageError) {
         for base in bases {
-            for kind in SegmentFileKind.allCases {
-                let path = directory + "/" + SegmentFiles.name(base, kind)
-                try storage { () throws(FileError) in
-                    if try fileSystem.attributes(path) != nil { try fileSystem.remove(path) }
-                }
-            }
+            for kind in SegmentFileKind.allCases { try remove(SegmentFiles.name(base, kind)) }
         }
+    }
+
+    private mutating func remove(_ name: String) throws(StorageError) {
+        let path = directory + "/" + name
+        try storage { () throws(FileError) in
+            if try fileSystem.attributes(path) != nil { try fileSystem.remove(path) }
+        }
+        hasRemoved = true
     }
 
     // MARK: Segments
@@ -196,17 +221,11 @@ package struct LogLoader {
         try tail.resume(behind: offsets, times, file: file, fileSize: size)
         let foundSize = tail.segmentSize
         var scanner = SegmentScanner(file, from: foundSize, offset: tail.endOffset, fileSize: size)
-        var unlimited = configuration
-        // What stands in one file is one segment, whatever the settings are by now.
-        unlimited.segmentBytes = .max
-        unlimited.segmentIndexBytes = .max
-        unlimited.segmentAge = .seconds(Int64.max / 2_000_000_000)
         while let batch = try scanner.next() {
             guard batch.header.lastOffset - base <= Int64(Int32.max) else {
                 throw .corrupt(path: file.path, position: tail.segmentSize, reason: "an offset too far from its segment")
             }
-            let admission = tail.admit(batch.header, unlimited)
-            precondition(!admission.rolls, "a scan stays in its segment")
+            let admission = tail.admit(batch.header, configuration, mayRoll: false)
             if let entry = admission.offsetEntry { offsets.append(entry) }
             if let entry = admission.timeEntry { times.append(entry) }
             if batch.header.leaderEpoch > scannedEpochs.latest ?? .none {
@@ -255,18 +274,18 @@ package struct LogLoader {
 
     // MARK: Epochs and producers
 
-    private func loadEpochs(end: Offset) throws(StorageError) -> LeaderEpochs {
-        var epochs: LeaderEpochs
+    /// The epochs, and whether the checkpoint says just the same.
+    private func loadEpochs(end: Offset) throws(StorageError) -> (epochs: LeaderEpochs, areWritten: Bool) {
+        var written: LeaderEpochs?
         do {
-            epochs = try LeaderEpochs(reading: directory, fileSystem) ?? scannedEpochs
-        } catch StorageError.malformed {
-            epochs = scannedEpochs
-        }
+            written = try LeaderEpochs(reading: directory, fileSystem)
+        } catch StorageError.malformed {}
+        var epochs = written ?? scannedEpochs
         for entry in scannedEpochs.entries where entry.epoch > epochs.latest ?? .none {
             epochs.begin(entry.epoch, at: entry.start)
         }
         epochs.truncate(to: end + 1)
-        return epochs
+        return (epochs, epochs == written)
     }
 
     private func allProducers(
@@ -313,13 +332,12 @@ package struct LogLoader {
     }
 
     /// Snapshots stay where a segment begins, and the newest; one behind the end tells of what was cut off.
-    private func removeStraySnapshots(
+    private mutating func removeStraySnapshots(
         _ snapshots: [Offset], segments: [Segment], end: Offset
     ) throws(StorageError) {
         let kept = Set(segments.map(\.base) + [snapshots.last { $0 <= end }].compactMap(\.self))
         for offset in snapshots where !kept.contains(offset) {
-            let path = directory + "/" + SegmentFiles.name(offset, .producerSnapshot)
-            try storage { () throws(FileError) in try fileSystem.remove(path) }
+            try remove(SegmentFiles.name(offset, .producerSnapshot))
         }
     }
 }

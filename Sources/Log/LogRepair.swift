@@ -235,15 +235,7 @@ private struct IndexRebuild {
     private var times = TimeIndex()
     private var aborted: [AbortedTransaction] = []
 
-    init(_ configuration: LogConfiguration) {
-        var unlimited = configuration
-        // What stands in one file is one segment.
-        unlimited.segmentBytes = .max
-        unlimited.segmentIndexBytes = .max
-        unlimited.segmentAge = .seconds(Int64.max / 2_000_000_000)
-        unlimited.segmentJitter = .zero
-        self.configuration = unlimited
-    }
+    init(_ configuration: LogConfiguration) { self.configuration = configuration }
 
     mutating func begin(_ base: Offset) {
         tail = LogTail(at: base)
@@ -253,7 +245,7 @@ private struct IndexRebuild {
     }
 
     mutating func note(_ batch: RecordBatch) {
-        let admission = tail.admit(batch.header, configuration)
+        let admission = tail.admit(batch.header, configuration, mayRoll: false)
         if let entry = admission.offsetEntry { offsets.append(entry) }
         if let entry = admission.timeEntry { times.append(entry) }
         if batch.header.leaderEpoch > epochs.latest ?? .none {

@@ -57,10 +57,13 @@ package struct LogTail: Hashable, Sendable {
         return span > (configuration.segmentAge - configuration.jitter(at: segmentBase)).wholeMilliseconds
     }
 
-    /// Advances over `batch`, which begins at `endOffset` or behind it.
-    package mutating func admit(_ batch: BatchHeader, _ configuration: LogConfiguration) -> Admission {
+    /// Advances over `batch`, which begins at `endOffset` or behind it. `mayRoll` is false for what stands in one file:
+    /// that is one segment, whatever the settings are.
+    package mutating func admit(
+        _ batch: BatchHeader, _ configuration: LogConfiguration, mayRoll: Bool = true
+    ) -> Admission {
         precondition(batch.baseOffset >= endOffset, "offsets never go back")
-        let rolls = mustRoll(before: batch, configuration)
+        let rolls = mayRoll && mustRoll(before: batch, configuration)
         if rolls { beginSegment(at: batch.baseOffset) }
         var admission = Admission(rolls: rolls, position: segmentSize)
         if batch.maxTimestamp > maxTimestamp {

@@ -71,12 +71,14 @@ package struct LogVerification {
                 ? try scan(file, from: base, size: size) : Scan(position: 0, end: end, fault: .badOffset(base))
             end = found.end
             guard let fault = found.fault else { continue }
-            let cut = Cut(path: path, position: found.position, byteCount: size - found.position, offset: end, fault: fault)
+            let cut = Cut(
+                path: path, position: found.position, byteCount: size - found.position, offset: end, fault: fault)
             return try cutOff(cut, file: file, size: size, later: bases[(index + 1)...])
         }
         guard end >= recoveryPoint else {
             throw .corrupt(
-                path: directory, position: 0, reason: "the log ends at offset \(end) and was durable below \(recoveryPoint)")
+                path: directory, position: 0,
+                reason: "the log ends at offset \(end) and was durable below \(recoveryPoint)")
         }
         return nil
     }
@@ -120,8 +122,10 @@ package struct LogVerification {
             let end = isClean ? "the last stop was orderly" : "the log was durable below \(recoveryPoint)"
             throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); \(end)")
         }
-        if let next = try BatchSearch.goodBatch(in: file, cut.position + 1..<size, offsets: cut.offset..<Offset(.max)) {
-            throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); a good batch follows at byte \(next)")
+        let offsets = cut.offset..<Offset(.max)
+        if let next = try BatchSearch.goodBatch(in: file, cut.position + 1..<size, offsets: offsets) {
+            throw .corrupt(
+                path: cut.path, position: cut.position, reason: "\(place); a good batch follows at byte \(next)")
         }
         for base in later {
             let path = directory + "/" + SegmentFiles.name(base, .log)
@@ -129,8 +133,9 @@ package struct LogVerification {
                 let file = try fileSystem.open(path, .read)
                 return (file, try file.size())
             }
-            guard try BatchSearch.goodBatch(in: file, 0..<size, offsets: cut.offset..<Offset(.max)) == nil else {
-                throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); good batches follow in \(path)")
+            guard try BatchSearch.goodBatch(in: file, 0..<size, offsets: offsets) == nil else {
+                throw .corrupt(
+                    path: cut.path, position: cut.position, reason: "\(place); good batches follow in \(path)")
             }
         }
         try storage { () throws(FileError) in

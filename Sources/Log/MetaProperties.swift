@@ -27,10 +27,13 @@ package struct MetaProperties: Hashable, Sendable {
     package init?(reading directory: String, _ fileSystem: any FileSystem) throws(StorageError) {
         let path = directory + "/" + MetaProperties.fileName
         guard let content = try CheckpointFile.content(path, fileSystem) else { return nil }
-        var values: [Substring: Substring] = [:]
-        for line in content.string.split(separator: "\n") where !line.hasPrefix("#") {
-            guard let equals = line.firstIndex(of: "=") else { continue }
-            values[line[..<equals]] = line[line.index(after: equals)...]
+        var values: [String: String] = [:]
+        // An editor may have left other line ends. Bytes decide: "\r\n" is one character.
+        let lines = content.array.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
+        for line in lines where line.first != UInt8(ascii: "#") {
+            guard let equals = line.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            values[String(decoding: line[..<equals], as: UTF8.self)] =
+                String(decoding: line[equals...].dropFirst(), as: UTF8.self)
         }
         guard values["version"] == "1" else {
             throw .malformed(path: path, reason: "version is not 1")
@@ -38,10 +41,10 @@ package struct MetaProperties: Hashable, Sendable {
         guard let clusterId = values["cluster.id"], let nodeId = values["node.id"].flatMap({ Int32($0) }) else {
             throw .malformed(path: path, reason: "cluster.id or node.id is missing")
         }
-        guard let directoryId = values["directory.id"].flatMap({ Uuid(String($0)) }) else {
+        guard let directoryId = values["directory.id"].flatMap({ Uuid($0) }) else {
             throw .malformed(path: path, reason: "directory.id is missing or no id")
         }
-        self.init(clusterId: String(clusterId), nodeId: NodeId(nodeId), directoryId: directoryId)
+        self.init(clusterId: clusterId, nodeId: NodeId(nodeId), directoryId: directoryId)
     }
 
     package func write(to directory: String, _ fileSystem: any FileSystem) throws(StorageError) {

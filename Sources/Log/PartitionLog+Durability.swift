@@ -46,8 +46,10 @@ extension PartitionLog {
         let view = view
         let end = withActive ? view.end : view.active.base
         let hasRolled = view.active.base.rawValue > directorySyncedAt.load(ordering: .relaxed)
-        guard hasRolled || end.rawValue > recoveryPoint.load(ordering: .acquiring) else { return nil }
-        let hasSnapshots = try writeSnapshots()
+        let isDue = hasRolled || !snapshots.withLock { $0.isEmpty }
+        guard isDue || end.rawValue > recoveryPoint.load(ordering: .acquiring) else { return nil }
+        try writeEpochs(fileSystem)
+        let hasSnapshots = try writeSnapshots(fileSystem)
         return SyncMark(view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots)
     }
 
@@ -84,16 +86,29 @@ extension PartitionLog {
 
     /// Writes the active indexes and syncs everything: the end of an orderly life.
     package func close() throws(StorageError) {
-        let tail = tail.withLock { $0 }
-        try view.active.writeIndexes(endingWith: tail.nextTimeEntry())
-        if tail.endOffset > .zero { snapshots.withLock { $0.append((tail.endOffset, producers)) } }
-        _ = try writeSnapshots()
-        try epochs.write(to: directory, fileSystem)
+        try writeEnd(fileSystem)
         try sync()
     }
 
+    /// The same together with other logs: what this writes, and the mark for `endSync`, is for after the batch's commit.
+    package func close(in batch: SyncBatch) throws(StorageError) -> SyncMark? {
+        try writeEnd(batch)
+        return try beginSync()
+    }
+
+    private func writeEnd(_ fileSystem: any FileSystem) throws(StorageError) {
+        let tail = tail.withLock { $0 }
+        if closedAt.load(ordering: .relaxed) != tail.endOffset.rawValue {
+            try view.active.writeIndexes(endingWith: tail.nextTimeEntry())
+            if tail.endOffset > .zero { snapshots.withLock { $0.append((tail.endOffset, producers)) } }
+            _ = try writeSnapshots(fileSystem)
+        }
+        try writeEpochs(fileSystem)
+        closedAt.store(tail.endOffset.rawValue, ordering: .relaxed)
+    }
+
     /// Writes the producer snapshots that rolls left behind; false if there are none.
-    private func writeSnapshots() throws(StorageError) -> Bool {
+    private func writeSnapshots(_ fileSystem: any FileSystem) throws(StorageError) -> Bool {
         let due = snapshots.withLock { $0 }
         for (offset, producers) in due {
             try ProducerSnapshot.write(producers, at: offset, to: directory, fileSystem)

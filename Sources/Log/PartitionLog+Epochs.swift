@@ -1,4 +1,7 @@
 // The leader epochs of a log: where the records of each leader begin (KIP-101).
+//
+// Invariant: the checkpoint file knows the epochs of all batches below the recovery point. Those behind it are found in the
+// batches themselves when a crash makes them be scanned; an epoch without a record may be forgotten without harm.
 
 package import Basics
 internal import Environment
@@ -8,17 +11,30 @@ internal import Synchronization
 extension PartitionLog {
     package var epochs: LeaderEpochs { leaderEpochs.withLock { $0 } }
 
-    /// Notes that a leader begins at the end of the log, durably, before it appends.
-    package func beginEpoch(_ epoch: LeaderEpoch) throws(StorageError) {
+    /// Notes that a leader begins at the end of the log.
+    package func beginEpoch(_ epoch: LeaderEpoch) {
         let start = endOffset
-        let changed = leaderEpochs.withLock { epochs in epochs.begin(epoch, at: start) ? epochs : nil }
-        if let changed { try changed.write(to: directory, fileSystem) }
+        leaderEpochs.withLock { epochs in
+            if epochs.begin(epoch, at: start) { hasUnwrittenEpochs.store(true, ordering: .relaxed) }
+        }
+    }
+
+    /// Writes the checkpoint if it lacks something.
+    func writeEpochs(_ fileSystem: any FileSystem) throws(StorageError) {
+        guard hasUnwrittenEpochs.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        do {
+            try epochs.write(to: directory, fileSystem)
+        } catch {
+            hasUnwrittenEpochs.store(true, ordering: .relaxed)
+            throw error
+        }
     }
 
     func noteEpochs(of batches: [RecordBatch]) {
         leaderEpochs.withLock { epochs in
             for batch in batches where batch.header.leaderEpoch > epochs.latest ?? .none {
                 epochs.begin(batch.header.leaderEpoch, at: batch.header.baseOffset)
+                hasUnwrittenEpochs.store(true, ordering: .relaxed)
             }
         }
     }

@@ -44,6 +44,12 @@ extension PartitionLog {
         return found
     }
 
+    /// Base offset and size in bytes of each segment, in order.
+    package var segmentSizes: [(base: Offset, size: Int)] {
+        let view = view
+        return view.segments.indices.map { (view.segments[$0].base, publishedSize(of: $0, in: view)) }
+    }
+
     /// What retention and compaction look at in the segment at `index`.
     func facts(of index: Int, in view: Published) throws(StorageError) -> SegmentFacts {
         let segment = view.segments[index]

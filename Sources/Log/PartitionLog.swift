@@ -52,6 +52,9 @@ package final class PartitionLog: Sendable {
     /// Set by the first failed sync: what the kernel dropped then, a later sync would not tell of.
     let syncFailure = Mutex<StorageError?>(nil)
     let leaderEpochs: Mutex<LeaderEpochs>
+    let hasUnwrittenEpochs = Atomic(false)
+    /// Where the log ended when indexes and snapshot were written last; -1 if they never were.
+    let closedAt = Atomic<Int64>(-1)
     /// The turn of those who go by the names of the log's files; true when there is to be no maintenance any more.
     let maintenanceTurn = Mutex(false)
     let compactionStanding = Mutex(CompactionStanding())

@@ -115,7 +115,13 @@ package final class Segment: Sendable {
         guard let offsets, let times else { return }
         try writeIndex(offsets.encoded(), .offsetIndex)
         try writeIndex(times.encoded(), .timeIndex)
-        if let aborted, !aborted.isEmpty { try writeIndex(TransactionIndex.encode(aborted), .transactionIndex) }
+        guard let aborted else { return }
+        guard aborted.isEmpty else { return try writeIndex(TransactionIndex.encode(aborted), .transactionIndex) }
+        // One of records that were lost since must not be taken for one of those that came in their place.
+        let old = path(.transactionIndex)
+        try storage { () throws(FileError) in
+            if try fileSystem.attributes(old) != nil { try fileSystem.remove(old) }
+        }
     }
 
     private func writeIndex(_ bytes: ByteSlice, _ kind: SegmentFileKind) throws(StorageError) {

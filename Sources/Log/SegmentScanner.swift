@@ -75,7 +75,7 @@ package struct SegmentScanner {
         guard header.byteCount <= fileSize - position else { return fail(.cutShort) }
         guard let batch = RecordBatch(try bytes(header.byteCount)) else { return fail(.cutShort) }
         guard batch.hasValidChecksum else { return fail(.badChecksum) }
-        guard header.baseOffset >= nextOffset, header.isPlausible else {
+        guard header.hasPossibleOffsets, header.baseOffset >= nextOffset else {
             return fail(.badOffset(header.baseOffset))
         }
         position += header.byteCount

@@ -52,6 +52,14 @@ package final class ThreadPool: Pool {
         arrivals.locked { arrivals.wakeOne() }
     }
 
+    package func forEach(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+        let shared = ForEach(count: count, body: body)
+        let helpers = min(queue.withLock { $0.threads.count }, count - 1)
+        for _ in 0..<max(0, helpers) { run { shared.work() } }
+        shared.work()
+        shared.wait()
+    }
+
     /// Work that nobody has taken yet.
     package var waitingCount: Int { queue.withLock { $0.work.count - $0.head } }
 
@@ -79,5 +87,35 @@ package final class ThreadPool: Pool {
         }
         arrivals.locked { arrivals.wakeAll() }
         for thread in threads { thread.join() }
+    }
+}
+
+/// Numbers that several threads share among them. A helper that comes too late finds nothing to do.
+private final class ForEach: Sendable {
+    private let count: Int
+    private let body: @Sendable (Int) -> Void
+    private let next = Atomic(0)
+    private let done = Atomic(0)
+    private let end = WaitPoint()
+
+    init(count: Int, body: @escaping @Sendable (Int) -> Void) {
+        self.count = count
+        self.body = body
+    }
+
+    func work() {
+        while true {
+            let index = next.add(1, ordering: .relaxed).oldValue
+            guard index < count else { return }
+            body(index)
+            guard done.add(1, ordering: .acquiringAndReleasing).newValue == count else { continue }
+            end.locked { end.wakeAll() }
+        }
+    }
+
+    func wait() {
+        end.locked {
+            while done.load(ordering: .acquiring) < count { end.wait() }
+        }
     }
 }

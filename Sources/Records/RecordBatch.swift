@@ -80,10 +80,14 @@ package struct BatchHeader: Hashable, Sendable {
         recordCount = bytes.load(Int32.self, at: position + 57)
     }
 
-    /// Whether length, magic and offsets can be those of a batch; says nothing of the content.
+    /// Whether length and magic can be those of a batch; says nothing of the content.
     package var isPlausible: Bool {
-        byteCount >= BatchHeader.size && magic == BatchHeader.currentMagic && baseOffset >= .zero
-            && lastOffsetDelta >= 0 && baseOffset.rawValue < .max - Int64(Int32.max)
+        byteCount >= BatchHeader.size && magic == BatchHeader.currentMagic && hasPossibleOffsets
+    }
+
+    /// Whether every offset of the batch, and the one behind it, can be an offset. The CRC does not cover the base.
+    package var hasPossibleOffsets: Bool {
+        baseOffset >= .zero && lastOffsetDelta >= 0 && baseOffset.rawValue < .max - Int64(Int32.max)
     }
 }
 

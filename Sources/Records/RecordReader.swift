@@ -4,6 +4,7 @@
 // into; as long as none of them is held the block is used again, so that a walk takes `blockCapacity` bytes however
 // large the batch becomes. Only a record larger than the block makes it grow, and only as its bytes really come.
 
+package import Basics
 package import Bytes
 
 /// What is wrong with the records of a batch.
@@ -15,6 +16,8 @@ package enum RecordError: Error, Equatable, Sendable {
     case malformed(index: Int, DecodeError)
     /// The header claims a number of records below zero.
     case negativeCount(Int32)
+    /// No offset can be so large.
+    case impossibleOffset(Offset)
     /// The header claims `claimed` records, after `found` the bytes end.
     case tooFew(claimed: Int, found: Int)
     /// Bytes follow the last record that the header claims.
@@ -46,6 +49,9 @@ package struct RecordReader {
             throw .unknownCompression(header.compressionId)
         }
         guard header.recordCount >= 0 else { throw .negativeCount(header.recordCount) }
+        guard header.baseOffset >= .zero, header.baseOffset.rawValue < .max - Int64(Int32.max) else {
+            throw .impossibleOffset(header.baseOffset)
+        }
         isDrained = type == .none
         guard type != .none else {
             decompressor = nil

@@ -85,11 +85,11 @@ package final class Partition: Sendable {
     /// The leader's state, or nil on a follower.
     package var leader: PartitionLeader? { state.withLock { $0.leader } }
 
-    /// Leads from now on, in `epoch`. The log notes the epoch before anything is written in it.
+    /// Leads from now on, in `epoch`.
     package func lead(
         as localId: NodeId, epoch: LeaderEpoch, partitionEpoch: Int32, inSync: [NodeId], minimumInSync: Int
-    ) throws(StorageError) {
-        try log.beginEpoch(epoch)
+    ) {
+        log.beginEpoch(epoch)
         let end = countedEnd(state.withLock { $0.syncPolicy })
         let committed = highWatermark
         let leader = PartitionLeader(

@@ -8,9 +8,6 @@ package import Synchronization
 
 /// The syncs of one log folder. Any thread may call.
 package final class SyncQueue: Sendable {
-    /// From so many partitions on, one sync of the disk costs less than theirs one by one.
-    package static let sharedMin = 8
-
     private struct State {
         var due: [Partition] = []
         var isRunning = false
@@ -67,7 +64,7 @@ package final class SyncQueue: Sendable {
                 }
             }
         }
-        if begun.count >= SyncQueue.sharedMin, let disk { return sync(begun, disk) }
+        if begun.count >= LogFolder.sharedSyncMin, let disk { return sync(begun, disk) }
         for (partition, mark) in begun {
             count.add(1, ordering: .relaxed)
             attempt(partition) { () throws(StorageError) in

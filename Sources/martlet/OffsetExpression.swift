@@ -52,7 +52,7 @@ enum OffsetMark: Equatable {
         case .start: start
         case .end: end
         case .absolute(let offset): Offset(offset)
-        case .afterStart(let count): min(start + count, end)
+        case .afterStart(let count): count < end - start ? start + count : end
         case .beforeEnd(let count): max(start, end + -count)
         case .time: found == .none ? end : found
         }

@@ -63,7 +63,8 @@ import WireProtocol
             (end: try #require(Int64(path.split(separator: "/").last?.prefix(20) ?? "")), path: path)
         }.filter { $0.end > 0 }
         for batch in log where !batch.header.isControl {
-            for (end, path) in snapshots where end >= whole.endOffset.rawValue && end <= batch.header.baseOffset.rawValue {
+            let passed = whole.endOffset.rawValue...max(whole.endOffset.rawValue, batch.header.baseOffset.rawValue)
+            for (end, path) in snapshots where passed.contains(end) {
                 var image = ClusterImage(clusterId: "c")
                 for record in try folder.records(in: path) { image.replay(record.record, at: .none) }
                 let isSame = image.records.map(sorted) == whole.records.map(sorted)

@@ -106,6 +106,7 @@ import Testing
         #expect(try shown("--from-beginning", "-n", "200") == "0...199")
         #expect(try shown("--offset", "150", "-e") == "150...199")
         #expect(try shown("--offset", "+20", "-e") == "20...199")
+        #expect(try shown("--offset", "+9223372036854775807", "-e") == "")
         #expect(try shown("--offset", "-5", "-e") == "195...199")
         #expect(try shown("--offset", ":end") == "0...199")
         #expect(try shown("--offset", "10:20") == "10...19")

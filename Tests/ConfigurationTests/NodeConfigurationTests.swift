@@ -32,6 +32,19 @@ private func layers(
         #expect(values == ["a=1", "b=2", "c=xy", "d=", "e="])
     }
 
+    @Test func `any line end is one, and a backslash at the very end joins nothing`() {
+        for end in ["\n", "\r\n", "\r"] {
+            let values = parseProperties(["a=1", "# c", "", "b = x\\", " y", "c\t\\"].joined(separator: end))
+            #expect(values.map { "\($0.key)=\($0.value)" } == ["a=1", "b=xy", "c="])
+        }
+    }
+
+    @Test func `a sign that joins the letter before it hides no equals sign and no line end`() {
+        let values = parseProperties("a=\u{301}b\nc \u{fe0f}=d\n\u{301}e=f").map { "\($0.key)|\($0.value)" }
+        let expected = ["a|\u{301}b", "c \u{fe0f}|d", "\u{301}e|f"]
+        #expect(values.map { Array($0.unicodeScalars) } == expected.map { Array($0.unicodeScalars) })
+    }
+
     @Test func `names of variables stand for keys`() {
         let values = parseEnvironment([("KAFKA_LOG_DIRS", "/d"), ("PATH", "/bin"), ("KAFKA_NO_SUCH", "1")])
         #expect(values.map(\.key) == ["log.dirs"])
@@ -86,6 +99,15 @@ private func layers(
         #expect(try layers(["log.retention.hours": "1", "log.retention.minutes": "2"])["retention.ms"] == "120000")
         #expect(try layers(["log.retention.minutes": "2", "log.retention.ms": "9"])["retention.ms"] == "9")
         #expect(try layers(["log.retention.hours": "-1"])["retention.ms"] == "-1")
+    }
+
+    @Test func `a number with spaces around it is that number, wherever it is taken`() throws {
+        let values = ["segment.bytes": "2000000 ", "min.insync.replicas": " +2"]
+        for (key, value) in values { #expect(KeyTable.topic[key]?.objection(to: value) == nil) }
+        let node = try NodeConfiguration(given(["log.roll.hours": "2 ", "auto.create.topics.enable": " False "], .flag))
+        let topic = TopicConfiguration(topic: values, brokerDynamic: [:], clusterDynamic: [:], node: node)
+        #expect(topic.segmentBytes == 2_000_000 && topic.minimumInSync == 2)
+        #expect(topic.segmentMilliseconds == 7_200_000 && !node.bool("auto.create.topics.enable"))
     }
 
     @Test func `the typed settings follow the layers`() throws {

@@ -3,8 +3,8 @@ import PackageDescription
 
 // A package of its own, because libFuzzer brings its own main:
 //
-//   swift build --product FuzzProtocol
-//   .build/debug/FuzzProtocol -max_len=4096 -max_total_time=60 corpus
+//   swift build --product FuzzStorage
+//   .build/debug/FuzzStorage -max_len=4096 -max_total_time=60 corpus
 //
 // The sanitizer is set for the rooms under test only: with `--sanitize=fuzzer` the generator would get that main, too.
 // `package` access ends at the border of a package, so the rooms under test are taken in by symbolic links.
@@ -15,15 +15,39 @@ let settings: [SwiftSetting] = [
 
 let fuzzed = settings + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
 
+func room(_ name: String, _ dependencies: [Target.Dependency], linking libraries: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, swiftSettings: fuzzed,
+        linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["FuzzDriver", "Bytes", "Basics"] + dependencies, swiftSettings: fuzzed,
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-Xlinker", "-z", "-Xlinker", "muldefs"])])
+}
+
 let package = Package(
     name: "fuzz",
     targets: [
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "Basics", swiftSettings: settings),
-        .target(name: "Bytes", dependencies: ["Basics", "CLinux"], swiftSettings: fuzzed),
+        room("Bytes", ["Basics", "CLinux"]),
+        room("Environment", ["Bytes", "Basics"]),
+        room("Configuration", ["Basics"]),
+        .systemLibrary(name: "CZlib"),
+        .systemLibrary(name: "CLZ4"),
+        .systemLibrary(name: "CZstd"),
+        .systemLibrary(name: "CSnappy"),
+        room(
+            "Records", ["Bytes", "Basics", "CZlib", "CLZ4", "CZstd", "CSnappy"],
+            linking: [":libz.a", ":liblz4.a", ":libzstd.a", ":libsnappy.a", "stdc++"]),
+        room("Log", ["Records", "Environment", "Bytes", "Basics"]),
         .target(
             name: "WireProtocol", dependencies: ["Bytes", "Basics"], swiftSettings: fuzzed,
             plugins: ["GenerateProtocol"]),
+        room("Channel", ["WireProtocol", "Environment", "Bytes", "Basics"]),
+        room("Client", ["Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
             name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",
@@ -31,8 +55,9 @@ let package = Package(
         .plugin(
             name: "GenerateProtocol", capability: .buildTool(), dependencies: ["ProtocolGenerator"],
             path: "Tools/GenerateProtocol"),
-        .executableTarget(
-            name: "FuzzProtocol", dependencies: ["WireProtocol", "Bytes"], swiftSettings: fuzzed,
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-Xlinker", "-z", "-Xlinker", "muldefs"])]),
+        room("FuzzDriver", ["Bytes"]),
+        fuzzer("FuzzProtocol", ["WireProtocol"]),
+        fuzzer("FuzzStorage", ["Log", "Records", "Environment"]),
+        fuzzer("FuzzText", ["Configuration", "Client"]),
     ]
 )

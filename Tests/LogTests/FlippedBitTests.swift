@@ -34,7 +34,7 @@ import Testing
     private func write(_ random: inout SeededRandom) throws -> [Written] {
         let log = try openLog(directory, configuration()).log
         for index in 0..<90 {
-            if index == 0 || index == 50 { try log.beginEpoch(LeaderEpoch(Int32(index))) }
+            if index == 0 || index == 50 { log.beginEpoch(LeaderEpoch(Int32(index))) }
             let values = (0...Int.random(in: 0...4, using: &random)).map { record in
                 "\(index)-\(record)-" + String(repeating: "x", count: Int.random(in: 0...200, using: &random))
             }

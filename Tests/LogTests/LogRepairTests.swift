@@ -25,7 +25,7 @@ import Testing
     /// 40 records in as many batches and several segments, some of a producer, with everything that an orderly stop leaves.
     private func write() throws -> PartitionLog {
         let log = try openLog(directory, configuration()).log
-        try log.beginEpoch(LeaderEpoch(0))
+        log.beginEpoch(LeaderEpoch(0))
         for index in 0..<40 {
             let value = "\(index) " + String(repeating: "v", count: 300)
             let batch = try makeBatch([value], timestamp: Int64(index + 1), producer: (id: 5, epoch: 0, sequence: Int32(index)))

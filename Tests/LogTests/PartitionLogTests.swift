@@ -4,6 +4,7 @@ import Foundation
 import Log
 import Reactor
 import Records
+import Synchronization
 import Testing
 
 @Suite struct PartitionLogTests {
@@ -34,6 +35,50 @@ import Testing
             #expect(try readAll(log, from: Offset(Int64(middle))) == Array(model[middle...]))
             let time = try #require(try log.firstOffset(atOrAfter: Timestamp(milliseconds: 10), limit: log.endOffset))
             #expect(time.timestamp >= Timestamp(milliseconds: 10))
+        }
+    }
+
+    @Test func `what stands in one file is one segment, however far apart its times are`() throws {
+        let folder = Folder()
+        var configuration = LogConfiguration()
+        configuration.segmentAge = .milliseconds(Int64.max)
+        let log = try openLog(folder.path, configuration).log
+        _ = try log.append([try makeBatch(["a"], timestamp: 0)])
+        var later = try makeBatch(["b"], timestamp: Int64.max)
+        later.place(at: Offset(1), epoch: LeaderEpoch(0))
+        // No log of ours would put it there: a file that came from elsewhere may.
+        let file = log.view.active.file
+        try file.write([later.bytes], at: try file.size())
+        let opened = try openLog(folder.path, isClean: false).log
+        #expect(try opened.view.segments.count == 1 && readAll(opened) == ["a", "b"])
+    }
+
+    @Test func `an offset that cannot be is the end of what can be read, not of the process`() throws {
+        for base in [Int64.max, .max - 1, .min, -1] {
+            let folder = Folder()
+            let log = try openLog(folder.path).log
+            _ = try log.append([try makeBatch(["a"])])
+            var later = try makeBatch(["b", "c"])
+            // Not covered by the checksum.
+            later.place(at: Offset(base), epoch: LeaderEpoch(0))
+            let file = log.view.active.file
+            try file.write([later.bytes], at: try file.size())
+            let opened = try openLog(folder.path, isClean: false)
+            #expect(opened.recovery.fault == .badOffset(Offset(base)))
+            #expect(try readAll(opened.log) == ["a"])
+            #expect(throws: RecordError.impossibleOffset(Offset(base))) { try later.plainRecords() }
+        }
+    }
+
+    @Test func `an identity with line ends of another system is the same`() throws {
+        let folder = Folder()
+        let identity = MetaProperties(clusterId: "c", nodeId: NodeId(1), directoryId: Uuid(high: 1, low: 2))
+        try identity.write(to: folder.path, RealFileSystem())
+        let path = folder.path + "/" + MetaProperties.fileName
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        for end in ["\r\n", "\r"] {
+            try text.replacing("\n", with: end).write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(try MetaProperties(reading: folder.path, RealFileSystem()) == identity)
         }
     }
 
@@ -157,5 +202,64 @@ import Testing
         #expect(try readAll(log) == values)
         log.configuration = LogConfiguration()
         #expect(try readAll(try openLog(folder.path, isClean: false).log) == values)
+    }
+}
+
+@Suite struct TruncationTests {
+    @Test func `a cut log is as if what is gone had never been appended`() throws {
+        var random = SeededRandom(seed: 11)
+        for _ in 0..<40 {
+            var configuration = LogConfiguration()
+            configuration.segmentBytes = Int.random(in: 150...900, using: &random)
+            configuration.indexIntervalBytes = Int.random(in: 0...200, using: &random)
+            let folders = (cut: Folder(), short: Folder())
+            let log = try openLog(folders.cut.path, configuration).log
+            var batches: [[String]] = []
+            for number in 0..<30 {
+                batches.append((0..<Int.random(in: 1...3, using: &random)).map { "v\(number)-\($0)" })
+                _ = try log.append([try batch(number, batches)], epoch: Int32(number / 7))
+                if Int.random(in: 0..<6, using: &random) == 0 { try log.sync() }
+            }
+            let kept = Int.random(in: 0..<30, using: &random)
+            let end = Int64(batches[..<kept].reduce(0) { $0 + $1.count })
+            let inside = Int64.random(in: 0..<Int64(batches[kept].count), using: &random)
+            #expect(try log.truncate(to: Offset(end + inside)) == Offset(end))
+            let short = try openLog(folders.short.path, configuration).log
+            for number in 0..<kept {
+                _ = try short.append([try batch(number, batches)], epoch: Int32(number / 7))
+            }
+            #expect(try readAll(log) == batches[..<kept].flatMap(\.self))
+            #expect(log.epochs == short.epochs)
+            #expect(log.producers.producers[7]?.batches.last == short.producers.producers[7]?.batches.last)
+            // A segment that is cut at its first batch stays, empty.
+            let bases = log.view.segments.map(\.base).filter { $0 < Offset(end) || end == 0 }
+            #expect(bases == short.view.segments.map(\.base))
+            #expect(log.recoveryPoint.load(ordering: .relaxed) <= end)
+            let next = try log.append([try makeBatch(["next"], producer: (7, 0, sequence(of: kept, batches)))])
+            #expect(next.map(\.baseOffset) == [Offset(end)])
+            let again = try openLog(folders.cut.path, configuration, isClean: false).log
+            #expect(try readAll(again) == batches[..<kept].flatMap(\.self) + ["next"])
+        }
+    }
+
+    private func batch(_ number: Int, _ batches: [[String]]) throws -> RecordBatch {
+        try makeBatch(batches[number], producer: (7, 0, sequence(of: number, batches)))
+    }
+
+    private func sequence(of number: Int, _ batches: [[String]]) -> Int32 {
+        Int32(batches[..<number].reduce(0) { $0 + $1.count })
+    }
+
+    @Test func `an aborted transaction that is cut off is forgotten, an open one is open again`() throws {
+        let folder = Folder()
+        let log = try openLog(folder.path).log
+        _ = try log.append([try makeTransactional(["a"], (1, 0, 0)), try makeTransactional(["b"], (2, 0, 0))])
+        _ = try log.append([try makeMarker((1, 0), isCommit: false), try makeMarker((2, 0), isCommit: true)])
+        #expect(try log.truncate(to: Offset(3)) == Offset(3))
+        #expect(try log.abortedTransactions(in: Offset(0)..<Offset(3)).map(\.producerId) == [1])
+        #expect(log.producers.producers[2]?.transactionStart == Offset(1))
+        #expect(try log.truncate(to: Offset(2)) == Offset(2))
+        #expect(try log.abortedTransactions(in: Offset(0)..<Offset(2)).isEmpty)
+        #expect(log.firstUnstableOffset == Offset(0))
     }
 }

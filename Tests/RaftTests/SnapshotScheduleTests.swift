@@ -32,7 +32,9 @@ import Testing
     private static let snapshots = [(0, 0), (10, 1000), (20, 2000), (30, 3000)].map {
         SnapshotDescription(end: Offset($0), byteCount: 10, timestamp: Timestamp(milliseconds: $1))
     }
-    private static let segments = [(base: Offset(0), size: 100), (base: Offset(10), size: 100), (base: Offset(25), size: 50)]
+    private static let segments = [
+        (base: Offset(0), size: 100), (base: Offset(10), size: 100), (base: Offset(25), size: 50),
+    ]
 
     private func start(bytes: Int?, age: Duration?, now: Int64 = 3000) -> Offset {
         SnapshotRetention(bytesMax: bytes, ageMax: age).start(

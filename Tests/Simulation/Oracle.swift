@@ -52,6 +52,9 @@ final class Oracle {
         violations.append(text)
     }
 
+    /// Losses of power so far: an answer on its way over one may tell of records that are lost.
+    private(set) var powerCuts = 0
+
     /// A producer was told that `value` stands at `offset`.
     func acknowledge(_ value: String, at offset: Int64) {
         check(value, at: offset)
@@ -78,6 +81,7 @@ final class Oracle {
                 violate("offset \(offset) was synced before anybody knew of it, and is gone; the log ends at \(end)")
             }
         }
+        powerCuts += 1
         acknowledged = acknowledged.filter { $0.key < end }
         seen = seen.filter { $0.key < end }
     }

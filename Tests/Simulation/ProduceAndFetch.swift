@@ -86,6 +86,7 @@ final class SimulatedProducer {
                 }
             ]
         }
+        let powerCuts = oracle.powerCuts
         peer.call(request, version: 9) { response in
             guard let answer = response?.responses.first?.partitionResponses.first else { return self.again() }
             guard answer.errorCode == .none else {
@@ -93,7 +94,8 @@ final class SimulatedProducer {
                 return self.again()
             }
             self.world.note("acknowledged \(values[0]) x\(values.count) at \(answer.baseOffset)")
-            for (index, value) in values.enumerated() {
+            let isOverrun = powerCuts != self.oracle.powerCuts && !self.oracle.isStrict
+            for (index, value) in values.enumerated() where !isOverrun {
                 self.oracle.acknowledge(value, at: answer.baseOffset + Int64(index))
             }
             self.next += values.count

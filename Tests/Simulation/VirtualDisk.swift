@@ -18,8 +18,12 @@ final class Inode {
     /// Wall-clock milliseconds of the last change.
     private(set) var modified: Int64 = 0
     private let world: World
+    private var pressure: SeededRandom
 
-    init(_ world: World) { self.world = world }
+    init(_ world: World) {
+        self.world = world
+        pressure = SeededRandom(seed: world.seed)
+    }
 
     enum Change {
         case write(position: Int, bytes: [UInt8])
@@ -50,8 +54,8 @@ final class Inode {
         pending = []
     }
 
-    /// By chance: other processes press on the memory.
-    func isResident() -> Bool { world.chance(70) }
+    /// By a chance of the file's own, so that a question changes nothing else: other processes press on the memory.
+    func isResident() -> Bool { Int.random(in: 0..<100, using: &pressure) < 70 }
 
     /// What a power cut leaves.
     func cutPower(_ world: World) {

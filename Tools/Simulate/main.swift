@@ -31,7 +31,13 @@ for seed in from..<from + seeds {
         print("seed \(seed) VIOLATION \(violation)")
         print("replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
     }
-    failed += outcome.violations.isEmpty ? 0 : 1
+    let model = LogModel.run(seed: seed)
+    if showsTrace { for line in model.trace { print("log \(line)") } }
+    for violation in model.violations {
+        print("seed \(seed) VIOLATION of the log: \(violation)")
+        print("replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+    }
+    failed += outcome.violations.isEmpty && model.violations.isEmpty ? 0 : 1
 }
 print("\(seeds - UInt64(failed)) passed, \(failed) failed")
 if failed > 0 { exit(1) }

@@ -2,6 +2,7 @@
 // What decodes must be written in exactly the size that was promised, and must decode again to the same value.
 
 import Bytes
+import FuzzDriver
 import WireProtocol
 
 private func check<Body: Message>(_ type: Body.Type, _ bytes: ByteSlice, _ version: Int16) {
@@ -15,34 +16,21 @@ private func check<Body: Message>(_ type: Body.Type, _ bytes: ByteSlice, _ versi
     _ = message.dump(version: version)
 }
 
-/// Hands the loop to libFuzzer. SwiftPM names the entry of an executable itself, so libFuzzer's own main is not used.
-@_silgen_name("LLVMFuzzerRunDriver")
-private func runDriver(
-    _ count: UnsafeMutablePointer<CInt>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
-    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-) -> CInt
-
 @main
 enum FuzzProtocol {
-    static func main() {
-        var count = CommandLine.argc
-        // Safety: the process's own arguments, which live as long as it does.
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = unsafe CommandLine.unsafeArgv
-        _ = unsafe runDriver(&count, &arguments, { unsafe fuzz($0, $1) })
-    }
+    static func main() { drive { unsafe fuzz($0, $1) } }
 }
 
 /// Takes one input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard count > 3 else { return 0 }
-    // Safety: libFuzzer gives `count` bytes from `start` that live during the call.
-    let input = unsafe Array(UnsafeBufferPointer(start: start, count: count))
-    let type = Messages.all[(Int(input[0]) << 8 | Int(input[1])) % Messages.all.count]
+    let whole = unsafe ByteSlice(Input(start, count).rest)
+    var input = unsafe Input(start, count)
+    let type = Messages.all[(Int(input.byte()) << 8 | Int(input.byte())) % Messages.all.count]
     let versions = type.versions
-    let version = versions.lowerBound + Int16(input[2]) % Int16(versions.count)
-    check(type, ByteSlice(input[3...]), version)
-    _ = try? MetadataRecord(decoding: ByteSlice(input))
+    let version = versions.lowerBound + Int16(input.byte()) % Int16(versions.count)
+    check(type, ByteSlice(input.rest), version)
+    _ = try? MetadataRecord(decoding: whole)
     return 0
 }

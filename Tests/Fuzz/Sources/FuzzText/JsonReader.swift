@@ -1,0 +1,1 @@
+../../../../Sources/martlet/JsonReader.swift

@@ -1,0 +1,1 @@
+../../../../Sources/martlet/TimeExpression.swift
