@@ -221,7 +221,8 @@ package struct LogLoader {
         var aborted = isDurable ? try decodeAborted(base) : []
         var tail = LogTail(at: base)
         try tail.resume(behind: offsets, times, file: file, fileSize: size)
-        var scanner = SegmentScanner(file, from: tail.segmentSize, offset: tail.endOffset, fileSize: size)
+        let foundSize = tail.segmentSize
+        var scanner = SegmentScanner(file, from: foundSize, offset: tail.endOffset, fileSize: size)
         while let batch = try scanner.next() {
             guard batch.header.lastOffset - base <= Int64(Int32.max) else {
                 throw .corrupt(path: file.path, position: tail.segmentSize, reason: "an offset too far from its segment")
@@ -244,7 +245,7 @@ package struct LogLoader {
         let segment = Segment(
             active: file, base: base, directory: directory, fileSystem: fileSystem,
             capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times,
-            aborted: aborted)
+            aborted: aborted, foundSize: foundSize)
         if next != nil, !isTorn { try seal(segment, tail) }
         return Loaded(segment: segment, tail: tail, isTorn: isTorn)
     }

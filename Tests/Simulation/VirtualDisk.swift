@@ -18,8 +18,12 @@ final class Inode {
     /// Wall-clock milliseconds of the last change.
     private(set) var modified: Int64 = 0
     private let world: World
+    private var pressure: SeededRandom
 
-    init(_ world: World) { self.world = world }
+    init(_ world: World) {
+        self.world = world
+        pressure = SeededRandom(seed: world.seed)
+    }
 
     enum Change {
         case write(position: Int, bytes: [UInt8])
@@ -49,6 +53,9 @@ final class Inode {
         synced = content
         pending = []
     }
+
+    /// By a chance of the file's own, so that a question changes nothing else: other processes press on the memory.
+    func isResident() -> Bool { Int.random(in: 0..<100, using: &pressure) < 70 }
 
     /// What a power cut leaves.
     func cutPower(_ world: World) {
@@ -263,7 +270,6 @@ final class VirtualFile: File, @unchecked Sendable {
     func sync() throws(FileError) { inode.sync() }
     func truncate(to size: Int) throws(FileError) { inode.change(.truncate(size)) }
     func window(count: Int) throws(FileError) -> any ReadWindow { VirtualWindow(self, count: count) }
-    func isResident(_ range: Range<Int>) -> Bool { true }
     func willNeed(_ range: Range<Int>) {}
 }
 
@@ -291,4 +297,6 @@ final class VirtualWindow: ReadWindow {
     ) throws(FileError) -> Value {
         try bytes(at: position, MemoryLayout<Value>.size).load(type, at: 0)
     }
+
+    func isResident(_ range: Range<Int>) -> Bool { file.inode.isResident() }
 }

@@ -4,9 +4,9 @@
 //
 //     floor PORT FILE RECORDS_PER_BATCH [FILES]
 //
-// With FILES a batch goes to the file FILE.N of its partition, without it there is FILE.0 alone; fetches are served from that.
-// Every batch has the same size, so that an offset is a position by arithmetic. One thread, one epoll loop, no limits,
-// no errors, no recovery: nothing that a broker is for.
+// With FILES a batch goes to the file FILE.N of its partition, without it there is FILE.0 alone; fetches are served from
+// that. The batches that are read back have the size of the first one, so that an offset is a position by arithmetic. One
+// thread, one epoll loop, no limits, no errors, no recovery: nothing that a broker is for.
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <arpa/inet.h>
@@ -82,7 +82,7 @@ static void produce(struct peer *peer, char *at, uint32_t correlation) {
     if (pwrite(log->file, batch, size, log->end) != (ssize_t)size) die("pwrite");
     int64_t base = log->next_offset;
     log->end += size;
-    batch_size = size;
+    if (!batch_size) batch_size = size;
     log->next_offset += records_per_batch;
     char *to = put32(peer->head + 4, correlation);
     to = put_topic(put32(to, 1), topic);
