@@ -16,9 +16,11 @@ internal import WireProtocol
 
 extension Broker {
     /// Opens a node's folders and listens; it serves when `completion` is called, on loop 0.
-    /// Blocks for as long as the logs take to open; call before the loops have anything else to do.
+    /// Blocks for as long as the logs take to open; call before the loops have anything else to do. `onHalt` is called when
+    /// the node cannot go on: its process is to end without an orderly stop.
     package static func start(
         _ environment: Environment, _ node: NodeConfiguration, logger: Logger,
+        onHalt: @escaping @Sendable (StartFailure) -> Void,
         completion: @escaping @Sendable (StartFailure?) -> Void
     ) throws(StartFailure) -> Broker {
         for warning in node.warnings { logger.warning("configuration", warning) }
@@ -27,7 +29,8 @@ extension Broker {
         let view = ClusterView(image: metadata.controller.image)
         let broker = Broker(
             environment: environment, node: node, logger: logger, replicas: opened.replicas,
-            identity: opened.identity, view: view)
+            identity: opened.identity, view: view, onHalt: onHalt)
+        broker.watchFolders()
         let limits = Limits(node, loops: environment.loops.count)
         let starting = Handover(metadata)
         let ended: @Sendable (StartFailure?) -> Void = { failure in
@@ -78,10 +81,15 @@ extension Broker {
         _ driver: MetadataDriver, _ bootstrap: [VersionedRecord], _ endpoints: [RegisterBrokerRecord.BrokerEndpoint],
         _ completion: @escaping @Sendable (StartFailure?) -> Void
     ) {
+        // Each of these records is needed: the last one alone would let a node serve under an older registration.
+        var refused: MetadataFailure?
+        let noted: (MetadataFailure?) -> Void = { refused = refused ?? $0 }
         var random = RandomSourceGenerator(environment.random)
         let incarnation = Uuid.random(using: &random)
-        if driver.controller.image.isInTransaction { driver.append(driver.controller.abandonTransaction()) { _ in } }
-        if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap)) { _ in } }
+        if driver.controller.image.isInTransaction {
+            driver.append(driver.controller.abandonTransaction(), completion: noted)
+        }
+        if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap), completion: noted) }
         let endpoint = node.controllerEndpoint
         driver.append(
             driver.controller.registerController(
@@ -91,20 +99,22 @@ extension Broker {
                     $0.host = endpoint?.host ?? "127.0.0.1"
                     $0.port = endpoint?.port ?? OpenedFolders.unboundControllerPort
                     $0.securityProtocol = endpoint?.protocolId ?? 0
-                })) { _ in }
+                }), completion: noted)
         let epoch = driver.nextOffset
         let description = BrokerDescription(
             id: identity.nodeId, incarnation: incarnation, endpoints: endpoints, rack: node["broker.rack"],
-            directories: replicas.directoryIds)
-        driver.append(driver.controller.register(description, epoch: epoch)) { _ in }
+            directories: replicas.onlineDirectoryIds)
+        driver.append(driver.controller.register(description, epoch: epoch), completion: noted)
         driver.append(driver.controller.unfence(identity.nodeId)) { failure in
-            if let failure { return completion(.metadata(failure)) }
+            if let failure = refused ?? failure { return completion(.metadata(failure)) }
             let held = self.withState { state in
                 state.brokerEpoch = epoch.rawValue
                 defer { state.held = [] }
                 return state.held
             }
             for connection in held { connection.transport.confinement.post { self.admit(connection) } }
+            self.tellOfOffline()
+            self.assignDirectories()
             self.serve()
             // A lone node has no follower whose progress no-op records would show: they are written if asked for.
             let idle = self.node.int("metadata.max.idle.interval.ms")
@@ -200,6 +210,7 @@ extension Broker {
         every(.seconds(10)) { broker in
             for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
         }
+        beginLooking()
         beginMaintenance()
     }
 

@@ -16,6 +16,8 @@ package enum StartFailure: Error, Sendable, CustomStringConvertible {
     case network(String, NetworkError)
     case refused(String)
     case metadata(String)
+    /// A log folder failed that the node cannot do without.
+    case folderFailed(String, StorageError)
 
     static func metadata(_ failure: MetadataFailure) -> StartFailure { .metadata("\(failure)") }
 
@@ -27,6 +29,7 @@ package enum StartFailure: Error, Sendable, CustomStringConvertible {
         case .network(let what, let error): "cannot listen on \(what): \(error)"
         case .refused(let reason): reason
         case .metadata(let reason): "the metadata log failed: \(reason)"
+        case .folderFailed(let path, let reason): "the log folder \(path) failed, and the node cannot go on: \(reason)"
         }
     }
 }
@@ -38,6 +41,8 @@ package final class Broker: Sendable {
     let logger: Logger
     let replicas: ReplicaFolders
     let identity: MetaProperties
+    /// Called once, on any thread, when the node cannot go on: its process is to end.
+    let onHalt: @Sendable (StartFailure) -> Void
     private let state: Mutex<State>
 
     struct State: Sendable {
@@ -51,6 +56,7 @@ package final class Broker: Sendable {
         var view: ClusterView
         var isApplying = false
         var isStopping = false
+        var hasHalted = false
         /// Until the start has come to its end, a stop waits here.
         var isStarting = true
         var deferredStop: (@Sendable () -> Void)?
@@ -59,13 +65,14 @@ package final class Broker: Sendable {
 
     init(
         environment: Environment, node: NodeConfiguration, logger: Logger, replicas: ReplicaFolders,
-        identity: MetaProperties, view: ClusterView
+        identity: MetaProperties, view: ClusterView, onHalt: @escaping @Sendable (StartFailure) -> Void
     ) {
         self.environment = environment
         self.node = node
         self.logger = logger
         self.replicas = replicas
         self.identity = identity
+        self.onHalt = onHalt
         state = Mutex(State(view: view))
     }
 
@@ -125,7 +132,15 @@ package final class Broker: Sendable {
     func publish(
         _ image: ClusterImage, _ touched: MetadataDriver.Touched, completion: @escaping () -> Void
     ) {
-        let completion = Confined(completion, to: controllerLoop)
+        inTurn(image, touched, Confined(completion, to: controllerLoop))
+    }
+
+    /// Has the replicas look anew at the image that is visible.
+    func publishAgain() { inTurn(nil, MetadataDriver.Touched(), Confined({}, to: controllerLoop)) }
+
+    private func inTurn(
+        _ image: ClusterImage?, _ touched: MetadataDriver.Touched, _ completion: Confined<() -> Void>
+    ) {
         let job: @Sendable () -> Void = { self.applyOnPool(image, touched, completion) }
         let isFirst = state.withLock { state in
             if state.isApplying { state.pendingViews.append(job) }
@@ -136,11 +151,11 @@ package final class Broker: Sendable {
     }
 
     private func applyOnPool(
-        _ image: ClusterImage, _ touched: MetadataDriver.Touched, _ completion: Confined<() -> Void>
+        _ image: ClusterImage?, _ touched: MetadataDriver.Touched, _ completion: Confined<() -> Void>
     ) {
         environment.pool.run {
             let before = self.state.withLock { $0.view }
-            let view = self.replicas.apply(image, touched: touched, before: before)
+            let view = self.replicas.apply(image ?? before.image, touched: touched, before: before)
             let shards = self.state.withLock { state in
                 state.view = view
                 return state.shards
@@ -166,6 +181,7 @@ package final class Broker: Sendable {
             return state.pendingViews.removeFirst()
         }
         next?()
+        assignDirectories()
         completion.value()
     }
 }

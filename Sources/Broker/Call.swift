@@ -81,6 +81,9 @@ final class Call {
         connection.close(reason)
     }
 
+    /// Takes nothing more from the client for so long: it was asked to wait, and some do not.
+    func mute(for delay: Duration) { if delay > .zero { connection.mute(for: delay) } }
+
     // MARK: Order
 
     /// Does `work` on the pool and `then` on the loop. Later requests of the connection are begun only then.

@@ -34,6 +34,8 @@ final class Connection: TransportHandler {
     private(set) var isClosed = false
     private var isFlushing = false
     private var isEnding = false
+    /// Until it fires, the client waits as it was asked to (KIP-219).
+    private var muteTimer: TimerToken?
     private(set) var lastActive: Instant
     /// What the client said of itself in ApiVersions.
     var software: (name: String, version: String)?
@@ -73,7 +75,7 @@ final class Connection: TransportHandler {
     }
 
     private var hasRoom: Bool {
-        holds == 0 && answers.count < shard.limits.requestsPerConnectionMax && transport.unsentCount < Connection.unsentMax
+        holds == 0 && muteTimer == nil && answers.count < shard.limits.requestsPerConnectionMax && transport.unsentCount < Connection.unsentMax
             && (bytesUnderWay == 0 || shard.hasRoom)
     }
 
@@ -117,6 +119,22 @@ final class Connection: TransportHandler {
     func endHold() {
         holds -= 1
         if !isClosed { resume() }
+    }
+
+    /// Begins no further request for so long. What was begun is answered.
+    func mute(for delay: Duration) {
+        guard !isClosed, !isEnding, muteTimer == nil else { return }
+        muteTimer = shard.loop.schedule(at: shard.loop.now + delay) { [weak self] in
+            guard let self else { return }
+            self.muteTimer = nil
+            if !self.isClosed { self.resume() }
+        }
+        adjustReading()
+    }
+
+    private func unmute() {
+        if let muteTimer { shard.loop.cancel(muteTimer) }
+        muteTimer = nil
     }
 
     // MARK: Answering
@@ -201,7 +219,8 @@ final class Connection: TransportHandler {
     func end() {
         guard !isEnding, !isClosed else { return }
         isEnding = true
-        adjustReading()
+        unmute()
+        resume()
         endWaits(.hurried)
         if answers.isEmpty, backlog.isEmpty { transport.closeAfterSending() }
     }
@@ -219,6 +238,7 @@ final class Connection: TransportHandler {
     private func release() {
         guard !isClosed else { return }
         isClosed = true
+        unmute()
         shard.removed(self)
         answers = []
         backlog = []

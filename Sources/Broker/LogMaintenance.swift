@@ -94,17 +94,24 @@ extension ReplicaFolders {
     /// a roll.
     func applyRetention(appendingOn loop: any EventLoop) {
         let now = maintenance.time()
-        var shortened: [Partition] = []
+        var shortened: [(partition: Partition, folder: LogFolder)] = []
         for entry in all() where reported("cannot apply retention", entry.id, { () throws(StorageError) in
             try self.moveStart(of: entry.partition, now: now, loop)
         }) == true {
-            shortened.append(entry.partition)
+            shortened.append((entry.partition, entry.folder))
         }
-        guard !shortened.isEmpty else { return }
+        for folder in folders {
+            let here = shortened.filter { $0.folder === folder }.map(\.partition)
+            if !here.isEmpty { removeSegments(of: here, in: folder) }
+        }
+    }
+
+    /// Removes what lies below the log start offsets, once these are on disk.
+    private func removeSegments(of shortened: [Partition], in folder: LogFolder) {
         do {
-            try writeCheckpoints()
+            try writeCheckpoints(of: folder)
         } catch {
-            return logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
+            return logger.error("log", "cannot write checkpoints", [("folder", folder.path), ("reason", "\(error)")])
         }
         for partition in shortened {
             _ = reported("cannot remove segments", partition.id) { () throws(StorageError) in

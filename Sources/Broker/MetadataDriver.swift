@@ -113,9 +113,11 @@ final class MetadataDriver {
             plain: records, at: base, epoch: quorum.state.epoch, timestamp: time, isControl: isControl)
         var plan = log.planReplicated([batch])
         do {
+            // What lies before a segment is durable before there is one: a loss of power leaves no hole between two.
+            if plan.rolls { try log.sync() }
             try log.write(&plan)
         } catch {
-            cutBack(plan)
+            log.abandon(plan)
             throw error
         }
         log.publish(plan)
@@ -128,15 +130,6 @@ final class MetadataDriver {
                 preconditionFailure("a record that was just encoded decodes")
             }
             controller.replay(decoded, at: base + Int64(index))
-        }
-    }
-
-    /// Takes back a failed write. If even that fails, the end of the log is not known and nothing more is appended.
-    private func cutBack(_ plan: PartitionLog.AppendPlan) {
-        do {
-            try log.abandon(plan)
-        } catch {
-            fail(error)
         }
     }
 
@@ -167,6 +160,9 @@ final class MetadataDriver {
 
     // MARK: Durability
 
+    /// The wait before a sync that had no room is tried again.
+    private static let syncPause: Duration = .milliseconds(200)
+
     private func syncNext() {
         guard !isSyncing, !waiting.isEmpty, failure == nil else { return }
         isSyncing = true
@@ -187,7 +183,12 @@ final class MetadataDriver {
 
     private func synced(upTo end: Offset, _ failure: StorageError?) {
         isSyncing = false
-        if let failure { return fail(failure) }
+        if let failure {
+            guard failure.isPassing else { return fail(failure) }
+            // What was decided cannot be taken back: it waits for room.
+            _ = loop.schedule(at: loop.now + MetadataDriver.syncPause) { self.syncNext() }
+            return
+        }
         for effect in quorum.persisted(upTo: end) { carryOut(effect) }
         syncNext()
     }

@@ -50,6 +50,14 @@ struct MetadataStore: Sendable {
 
     // MARK: Formatting
 
+    /// Whether nothing was written behind what formatting writes.
+    func isUnused() throws(StorageError) -> Bool {
+        try storage { () throws(FileError) in
+            guard try fileSystem.attributes(directory) != nil else { return true }
+            return try fileSystem.entries(directory).allSatisfy { SegmentFiles.parse($0.name) == nil }
+        }
+    }
+
     /// Writes the checkpoint that an empty quorum begins with.
     func format(
         voter: VotersRecord.Voter, records: [VersionedRecord], at time: Timestamp

@@ -18,71 +18,94 @@ struct OpenedFolders {
     static let unboundControllerPort: UInt16 = 9093
 
     init(_ environment: Environment, _ node: NodeConfiguration, _ logger: Logger) throws(StartFailure) {
-        let folders = try OpenedFolders.open(environment, node)
-        var identities = try OpenedFolders.identities(folders)
-        if identities.allSatisfy({ $0 == nil }) {
-            try OpenedFolders.requireEmpty(folders)
-            identities = try OpenedFolders.format(folders, environment, node, logger)
+        let (found, failed) = try OpenedFolders.open(environment, node)
+        for failure in failed {
+            logger.error("log", "log folder is offline", [("folder", failure.path), ("reason", "\(failure.reason)")])
+        }
+        let folders = found.map(\.folder)
+        var identities = found.map(\.identity)
+        // Without the metadata, or with nothing to go by, there is no going on.
+        if let failure = failed.first(where: { $0.path == OpenedFolders.metadataPath(node) }) ?? failed.first,
+            failure.path == OpenedFolders.metadataPath(node) || identities.allSatisfy({ $0 == nil })
+        {
+            throw .folderFailed(failure.path, failure.reason)
+        }
+        let metadataIndex = folders.firstIndex { $0.path == OpenedFolders.metadataPath(node) } ?? 0
+        // The metadata's folder gets its identity last: without it, formatting did not come to its end.
+        if identities[metadataIndex] == nil {
+            let isBegun = try OpenedFolders.areUnused(folders)
+            if isBegun || identities.allSatisfy({ $0 == nil }) {
+                try OpenedFolders.requireUnused(folders)
+                identities = try OpenedFolders.format(folders, identities, environment, node, logger)
+            }
         }
         let known = try OpenedFolders.check(identities, folders, node)
         identity = known[0]
-        let metadataIndex = try OpenedFolders.metadataFolder(folders, node)
         var loader = MetadataLoader(
             folder: folders[metadataIndex], identity: known[metadataIndex], node: node, logger: logger)
         do throws(StorageError) {
             metadata = try loader.load(seed: environment.random.next())
             replicas = ReplicaFolders(
-                folders: folders, directoryIds: known.map(\.directoryId), metadata: metadata.log, node: node,
-                environment: environment, logger: logger)
+                folders: folders, directoryIds: known.map(\.directoryId), unopened: failed.map(\.path),
+                metadata: metadata.log, node: node, environment: environment, logger: logger)
             try replicas.loadAll(metadata.controller.image)
-            for folder in folders { try folder.beginRun() }
+            for folder in folders {
+                try replicas.orOffline(folder) { () throws(StorageError) in try folder.beginRun() }
+            }
         } catch {
             throw .storage(error)
         }
     }
 
+    /// Opens and locks all folders, and reads whose they are. A folder that the file system refuses is told of; one that
+    /// another process uses is an error.
     static func open(
         _ environment: Environment, _ node: NodeConfiguration
-    ) throws(StartFailure) -> [LogFolder] {
+    ) throws(StartFailure) -> (
+        found: [(folder: LogFolder, identity: MetaProperties?)], failed: [(path: String, reason: StorageError)]
+    ) {
         var paths = node.logDirectories
         if let own = node["metadata.log.dir"], !paths.contains(own) { paths.append(own) }
-        var folders: [LogFolder] = []
+        var found: [(folder: LogFolder, identity: MetaProperties?)] = []
+        var failed: [(path: String, reason: StorageError)] = []
         for path in paths {
-            do {
-                folders.append(try LogFolder(path, environment.fileSystem))
-            } catch {
-                throw .storage(error)
-            }
-        }
-        return folders
-    }
-
-    private static func metadataFolder(_ folders: [LogFolder], _ node: NodeConfiguration) throws(StartFailure) -> Int {
-        node["metadata.log.dir"].flatMap { path in folders.firstIndex { $0.path == path } } ?? 0
-    }
-
-    static func identities(_ folders: [LogFolder]) throws(StartFailure) -> [MetaProperties?] {
-        var found: [MetaProperties?] = []
-        for folder in folders {
-            do {
-                found.append(try MetaProperties(reading: folder.path, folder.fileSystem))
-            } catch {
-                throw .storage(error)
-            }
-        }
-        return found
-    }
-
-    static func requireEmpty(_ folders: [LogFolder]) throws(StartFailure) {
-        for folder in folders {
             do throws(StorageError) {
-                if try folder.isEmpty() { continue }
+                let folder = try LogFolder(path, environment.fileSystem)
+                found.append((folder, try MetaProperties(reading: path, folder.fileSystem)))
+            } catch .file(let error) where error.kind != .locked {
+                failed.append((path, .file(error)))
             } catch {
                 throw .storage(error)
             }
+        }
+        return (found, failed)
+    }
+
+    /// The folder of the metadata log.
+    private static func metadataPath(_ node: NodeConfiguration) -> String {
+        node["metadata.log.dir"] ?? node.logDirectories[0]
+    }
+
+    static func requireUnused(_ folders: [LogFolder]) throws(StartFailure) {
+        for folder in folders where try !areUnused([folder]) {
             throw .refused(
                 "\(folder.path) is not empty and has no \(MetaProperties.fileName): it is not a data folder, or lost its"
                     + " identity; nothing was changed")
+        }
+    }
+
+    /// Whether nothing stands in the folders but what formatting writes: it was not begun, or not ended.
+    private static func areUnused(_ folders: [LogFolder]) throws(StartFailure) -> Bool {
+        do throws(StorageError) {
+            for folder in folders {
+                let store = MetadataStore(folder: folder.path, folder.fileSystem)
+                guard try folder.holdsOnly([MetaProperties.fileName], [MetadataStore.partition.description]),
+                    try store.isUnused()
+                else { return false }
+            }
+            return true
+        } catch {
+            throw .storage(error)
         }
     }
 
@@ -114,10 +137,12 @@ struct OpenedFolders {
     // MARK: Formatting
 
     private static func format(
-        _ folders: [LogFolder], _ environment: Environment, _ node: NodeConfiguration, _ logger: Logger
+        _ folders: [LogFolder], _ begun: [MetaProperties?], _ environment: Environment, _ node: NodeConfiguration,
+        _ logger: Logger
     ) throws(StartFailure) -> [MetaProperties?] {
         var random = RandomSourceGenerator(environment.random)
-        let cluster = node["cluster.id"] ?? Uuid.random(using: &random).description
+        let known = node["cluster.id"] ?? begun.compactMap(\.self).first?.clusterId
+        let cluster = known ?? Uuid.random(using: &random).description
         do throws(StorageError) {
             let identities = try format(
                 folders, environment: environment, node: node, cluster: cluster)
@@ -150,10 +175,14 @@ struct OpenedFolders {
             ]
             $0.kRaftVersionFeature.maxSupportedVersion = 1
         }
+        for folder in folders { try folder.syncName() }
         let store = MetadataStore(folder: folders[index].path, folders[index].fileSystem)
         try store.format(
             voter: voter, records: SupportedFeatures.bootstrapRecords, at: environment.clock.wallClock)
-        for (identity, folder) in zip(identities, folders) { try identity.write(to: folder.path, folder.fileSystem) }
+        for other in folders.indices where other != index {
+            try identities[other].write(to: folders[other].path, folders[other].fileSystem)
+        }
+        try identities[index].write(to: folders[index].path, folders[index].fileSystem)
         return identities
     }
 }

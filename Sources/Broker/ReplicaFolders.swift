@@ -18,6 +18,10 @@ final class ReplicaFolders: Sendable {
         var replicas: [TopicPartition: (partition: Partition, folder: LogFolder)] = [:]
         /// Logs that could not be opened.
         var failed: [TopicPartition: Failed] = [:]
+        /// Topics with a replica that the file system refused for now, such as for want of space.
+        var refused: Set<Uuid> = []
+        /// Replicas whose folder is not the one that the image names.
+        var unassigned: [ReplicaDirectory] = []
         var isClosed = false
     }
 
@@ -31,6 +35,8 @@ final class ReplicaFolders: Sendable {
 
     let folders: [LogFolder]
     let directoryIds: [Uuid]
+    /// Folders that could not be opened at start.
+    let unopened: [String]
     /// The metadata log, whose recovery point stands in the checkpoint of its folder.
     private let metadata: PartitionLog
     private let node: NodeConfiguration
@@ -42,11 +48,12 @@ final class ReplicaFolders: Sendable {
     private let syncs: [SyncQueue]
 
     init(
-        folders: [LogFolder], directoryIds: [Uuid], metadata: PartitionLog, node: NodeConfiguration,
-        environment: Environment, logger: Logger
+        folders: [LogFolder], directoryIds: [Uuid], unopened: [String], metadata: PartitionLog,
+        node: NodeConfiguration, environment: Environment, logger: Logger
     ) {
         self.folders = folders
         self.directoryIds = directoryIds
+        self.unopened = unopened
         self.metadata = metadata
         self.node = node
         self.environment = environment
@@ -66,7 +73,12 @@ final class ReplicaFolders: Sendable {
     /// The view of `image`, with topics of `before` that were not touched taken over. Opens, makes and retires logs.
     func apply(_ image: ClusterImage, touched: MetadataDriver.Touched, before: ClusterView) -> ClusterView {
         var byId = before.byId
-        let ids = touched.everything ? Set(image.topics.keys).union(before.byId.keys) : touched.topics
+        var ids = touched.everything ? Set(image.topics.keys).union(before.byId.keys) : touched.topics
+        ids.formUnion(letGoOfOffline())
+        ids.formUnion(state.withLock { state in
+            defer { state.refused = [] }
+            return state.refused
+        })
         // What is gone goes first: a new topic may have the name of a deleted one.
         var hasRetired = false
         for id in ids.sorted() where image.topics[id] == nil {
@@ -99,12 +111,14 @@ final class ReplicaFolders: Sendable {
         for (index, partition) in topic.sortedPartitions where partition.replicas.contains(localId) {
             let id = TopicPartition(topic.name, index)
             do throws(StorageError) {
-                let known = before?.replicas[index]
+                let known = before?.replicas[index].flatMap { $0.folder.isOffline ? nil : $0 }
                 let replica =
                     if let known { known } else { try open(id, topicId: topic.id, partition, configuration) }
+                noteDirectory(of: id, topicId: topic.id, partition)
                 assume(partition, replica, configuration)
                 replicas[index] = replica
             } catch {
+                if error.isPassing { state.withLock { _ = $0.refused.insert(topic.id) } }
                 logger.error("log", "cannot open", [("partition", "\(id)"), ("reason", "\(error)")])
             }
         }
@@ -118,9 +132,11 @@ final class ReplicaFolders: Sendable {
         for (index, partition) in topic.sortedPartitions
         where partition.replicas.contains(localId) && before?.replicas[index] == nil {
             let id = TopicPartition(topic.name, index)
-            guard known[id] == nil, let folder = assignedFolder(partition) else { continue }
+            guard known[id] == nil, let folder = assignedFolder(partition), !folders[folder].standing.isOffline else {
+                continue
+            }
             let path = folders[folder].directory(of: id)
-            guard (try? environment.fileSystem.attributes(path)) == .some(nil) else { continue }
+            guard (try? folders[folder].fileSystem.attributes(path)) == .some(nil) else { continue }
             missing[folder].append(id)
         }
         for (index, partitions) in missing.enumerated() where !partitions.isEmpty {
@@ -155,16 +171,26 @@ final class ReplicaFolders: Sendable {
     ) throws(StorageError) -> Partition {
         let (found, failed) = state.withLock { ($0.replicas[id]?.partition, $0.failed[id]) }
         if let found, found.topicId == topicId { return found }
-        if let failed, failed.topicId == topicId { throw failed.reason }
-        let folder = folder(for: partition)
+        if let failed, failed.topicId == topicId {
+            guard failed.reason.isPassing else { throw failed.reason }
+            let replica = try load(
+                id, topicId: topicId, folder: failed.folder, configuration: LogConfiguration(configuration, of: id),
+                isClean: failed.folder.isClean, checkpoints: failed.checkpoints)
+            state.withLock { state in
+                state.failed[id] = nil
+                state.replicas[id] = (replica, failed.folder)
+            }
+            return replica
+        }
+        let folder = try folder(for: partition)
         let isThere = try storage { () throws(FileError) in
-            try environment.fileSystem.attributes(folder.directory(of: id)) != nil
+            try folder.fileSystem.attributes(folder.directory(of: id)) != nil
         }
         if isThere, try folder.topicId(of: id) != topicId {
             try putAway(id, folder, delay: LogConfiguration(configuration, of: id).fileDeleteDelay)
         }
         let isNew = try storage { () throws(FileError) in
-            try environment.fileSystem.attributes(folder.directory(of: id)) == nil
+            try folder.fileSystem.attributes(folder.directory(of: id)) == nil
         }
         if isNew { try folder.createPartitions([id], topicId: topicId) }
         let replica = try load(
@@ -175,17 +201,24 @@ final class ReplicaFolders: Sendable {
     }
 
     /// The folder that the image assigns to this replica, else the one with the fewest replicas.
-    private func folder(for partition: PartitionImage) -> LogFolder {
+    private func folder(for partition: PartitionImage) throws(StorageError) -> LogFolder {
         if let index = assignedFolder(partition) { return folders[index] }
+        let usable = folders.filter { !$0.standing.isOffline }
+        // What is not new may lie in a folder that cannot be looked into.
+        let isNew = partition.leaderEpoch.rawValue == 0 && partition.partitionEpoch == 0
+        guard isNew || (usable.count == folders.count && unopened.isEmpty), !usable.isEmpty else {
+            let path = unopened.first ?? folders.first { $0.standing.isOffline }?.path ?? ""
+            throw .file(FileError(.offline, "open", path: path))
+        }
         let counts = state.withLock { state in
-            folders.map { folder in state.replicas.values.count { $0.folder === folder } }
+            usable.map { folder in state.replicas.values.count { $0.folder === folder } }
         }
         let least = counts.min() ?? 0
-        return folders[counts.firstIndex(of: least) ?? 0]
+        return usable[counts.firstIndex(of: least) ?? 0]
     }
 
     private func assignedFolder(_ partition: PartitionImage) -> Int? {
-        if folders.count == 1 { return 0 }
+        if folders.count == 1, unopened.isEmpty { return 0 }
         guard let position = partition.replicas.firstIndex(of: localId), position < partition.directories.count else {
             return nil
         }
@@ -197,7 +230,7 @@ final class ReplicaFolders: Sendable {
         checkpoints: LogFolder.Checkpoints
     ) throws(StorageError) -> Partition {
         var loader = LogLoader(
-            partition: id, directory: folder.directory(of: id), fileSystem: environment.fileSystem,
+            partition: id, directory: folder.directory(of: id), fileSystem: folder.fileSystem,
             configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero)
         let log = try loader.load(startOffset: checkpoints.startOffsets[id] ?? .zero)
         log.compaction.cleaned = checkpoints.cleanedOffsets[id]
@@ -210,7 +243,7 @@ final class ReplicaFolders: Sendable {
                 ])
         }
         return Partition(
-            id: id, topicId: topicId, log: log,
+            id: id, topicId: topicId, log: log, folder: folder.standing,
             highWatermark: checkpoints.highWatermarks[id] ?? log.startOffset,
             onRoll: { [pool = environment.pool, logger] log in
                 pool.run {
@@ -255,19 +288,21 @@ final class ReplicaFolders: Sendable {
 
     /// Opens every log that a folder holds and the image knows; others are reported and left alone.
     func loadAll(_ image: ClusterImage) throws(StorageError) {
-        for folder in folders {
-            let checkpoints = try folder.readCheckpoints()
-            for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
-            let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
-            var configurations: [String: TopicConfiguration] = [:]
-            for name in Set(partitions.map(\.topic)) {
-                configurations[name] = image.topic(named: name).map { configuration(of: $0, image) }
-            }
-            let known = configurations
-            environment.pool.forEach(partitions.count) { [self] index in
-                let id = partitions[index]
-                load(id, image.topic(named: id.topic), folder, checkpoints, known[id.topic])
-            }
+        for folder in folders { try orOffline(folder) { () throws(StorageError) in try self.loadAll(of: folder, image) } }
+    }
+
+    private func loadAll(of folder: LogFolder, _ image: ClusterImage) throws(StorageError) {
+        let checkpoints = try folder.readCheckpoints()
+        for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
+        let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
+        var configurations: [String: TopicConfiguration] = [:]
+        for name in Set(partitions.map(\.topic)) {
+            configurations[name] = image.topic(named: name).map { configuration(of: $0, image) }
+        }
+        let known = configurations
+        environment.pool.forEach(partitions.count) { [self] index in
+            let id = partitions[index]
+            load(id, image.topic(named: id.topic), folder, checkpoints, known[id.topic])
         }
     }
 
@@ -303,14 +338,20 @@ final class ReplicaFolders: Sendable {
     /// Writes what each folder's checkpoints should say now.
     func writeCheckpoints() throws(StorageError) {
         guard state.withLock({ !$0.isClosed }) else { return }
-        for folder in folders { try folder.write { checkpoints(of: folder) } }
+        try eachOnline { folder throws(StorageError) in try folder.write { self.checkpoints(of: folder) } }
+    }
+
+    /// The same for one folder.
+    func writeCheckpoints(of folder: LogFolder) throws(StorageError) {
+        guard state.withLock({ !$0.isClosed }) else { return }
+        try folder.write { checkpoints(of: folder) }
     }
 
     /// Writes how far compaction came with the logs of each folder.
     func writeCleaned() throws(StorageError) {
-        for folder in folders {
+        try eachOnline { folder throws(StorageError) in
             try folder.writeCleaned {
-                let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
+                let (replicas, failed) = self.state.withLock { ($0.replicas, $0.failed) }
                 var offsets: [TopicPartition: Offset] = [:]
                 for (id, entry) in replicas where entry.folder === folder {
                     offsets[id] = entry.partition.log.compaction.cleaned
@@ -347,11 +388,11 @@ final class ReplicaFolders: Sendable {
     /// Closes every log. Nothing may be appended any more.
     func closeLogs() throws(StorageError) {
         var failure: StorageError?
-        for folder in folders {
+        for folder in folders where !folder.standing.isOffline {
             let logs = all().filter { $0.folder === folder }.map(\.partition.log)
             for log in logs { log.endMaintenance() }
             if logs.count >= LogFolder.sharedSyncMin, let disk = folder.disk {
-                failure = close(logs, SyncBatch(environment.fileSystem, disk)) ?? failure
+                failure = close(logs, SyncBatch(folder.fileSystem, disk)) ?? failure
             } else {
                 for log in logs { failure = attempt(log) { () throws(StorageError) in try log.close() } ?? failure }
             }
@@ -392,7 +433,7 @@ final class ReplicaFolders: Sendable {
     /// Notes that everything was closed in order, but for folders with a log that could not be opened.
     func endRun(brokerEpoch: Int64) throws(StorageError) {
         let failed = state.withLock { $0.failed.values.map(\.folder) }
-        for folder in folders where !failed.contains(where: { $0 === folder }) {
+        for folder in folders where !failed.contains(where: { $0 === folder }) && !folder.standing.isOffline {
             try folder.endRun(brokerEpoch: brokerEpoch)
         }
     }
@@ -401,6 +442,57 @@ final class ReplicaFolders: Sendable {
     func all() -> [(id: TopicPartition, partition: Partition, folder: LogFolder)] {
         state.withLock { state in
             state.replicas.sorted { $0.key < $1.key }.map { ($0.key, $0.value.partition, $0.value.folder) }
+        }
+    }
+}
+
+extension ReplicaFolders {
+    /// Which folder a replica is in.
+    struct ReplicaDirectory: Sendable {
+        var topicId: Uuid
+        var partition: Int32
+        var directory: Uuid
+    }
+
+    /// Whether `folder` holds the metadata log; without it the node cannot go on.
+    func holdsMetadata(_ folder: LogFolder) -> Bool {
+        metadata.directory == folder.directory(of: metadata.partition)
+    }
+
+    /// Takes the replicas of folders that went offline out of service; answers their topics.
+    private func letGoOfOffline() -> Set<Uuid> {
+        let gone = state.withLock { state in
+            let gone = state.replicas.filter { $0.value.folder.standing.isOffline }.sorted { $0.key < $1.key }
+            for (id, entry) in gone {
+                state.replicas[id] = nil
+                state.failed[id] = Failed(
+                    reason: .file(FileError(.offline, "open", path: entry.folder.path)),
+                    topicId: entry.partition.topicId, folder: entry.folder, checkpoints: LogFolder.Checkpoints())
+            }
+            return gone.map(\.value.partition)
+        }
+        for partition in gone { partition.resign() }
+        return Set(gone.map(\.topicId))
+    }
+
+    /// Whether something is to be tried again.
+    var hasRefused: Bool { state.withLock { !$0.refused.isEmpty } }
+
+    private func noteDirectory(of id: TopicPartition, topicId: Uuid, _ partition: PartitionImage) {
+        state.withLock { state in
+            guard let folder = state.replicas[id]?.folder, let index = folders.firstIndex(where: { $0 === folder }),
+                partition.directory(of: localId) != directoryIds[index]
+            else { return }
+            state.unassigned.append(
+                ReplicaDirectory(topicId: topicId, partition: id.partition, directory: directoryIds[index]))
+        }
+    }
+
+    /// The replicas that the controller is to be told the folder of.
+    func takeUnassigned() -> [ReplicaDirectory] {
+        state.withLock { state in
+            defer { state.unassigned = [] }
+            return state.unassigned
         }
     }
 }

@@ -15,8 +15,10 @@ package enum Storage {
         if let configured = node["cluster.id"], configured != clusterId {
             throw .refused("cluster.id is \(configured) in the configuration, and \(clusterId) was asked for")
         }
-        let folders = try OpenedFolders.open(environment, node)
-        let identities = try OpenedFolders.identities(folders)
+        let (found, failed) = try OpenedFolders.open(environment, node)
+        if let failure = failed.first { throw .storage(failure.reason) }
+        let folders = found.map(\.folder)
+        let identities = found.map(\.identity)
         if let index = identities.firstIndex(where: { $0 != nil }) {
             guard ignoresFormatted else {
                 throw .refused("\(folders[index].path) is formatted already; --ignore-formatted leaves it as it is")
@@ -26,7 +28,7 @@ package enum Storage {
             }
             return false
         }
-        try OpenedFolders.requireEmpty(folders)
+        try OpenedFolders.requireUnused(folders)
         do throws(StorageError) {
             _ = try OpenedFolders.format(folders, environment: environment, node: node, cluster: clusterId)
         } catch {

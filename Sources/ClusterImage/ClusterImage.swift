@@ -55,6 +55,14 @@ package struct ClusterImage: Sendable, Equatable {
         configurations[ConfigurationResource(kind, name)] ?? [:]
     }
 
+    /// Replicas whose broker, or whose folder on it, does not serve.
+    package func offlineReplicas(of partition: PartitionImage) -> [NodeId] {
+        partition.replicas.filter { id in
+            guard let broker = brokers[id], !broker.isFenced else { return true }
+            return !broker.isOnline(partition.directory(of: id))
+        }
+    }
+
     /// What is replayed waits for the end of a transaction.
     package var isInTransaction: Bool { openTransaction != nil }
 

@@ -49,6 +49,12 @@ package struct PartitionImage: Hashable, Sendable {
         partitionEpoch += 1
     }
 
+    /// The folder of the replica on `broker`; nil if it is not assigned, as far as the records say.
+    package func directory(of broker: NodeId) -> Uuid? {
+        guard let position = replicas.firstIndex(of: broker), position < directories.count else { return nil }
+        return directories[position] == .zero ? nil : directories[position]
+    }
+
     /// What a change record's leader field holds when the leader stays.
     package static let unchangedLeader: Int32 = -2
 }
@@ -113,6 +119,18 @@ package struct BrokerImage: Hashable, Sendable {
         if change.inControlledShutdown != 0 { isShuttingDown = change.inControlledShutdown > 0 }
         if !change.logDirs.isEmpty { directories = change.logDirs }
         if let ids = change.cordonedLogDirs { cordoned = ids }
+    }
+
+    /// Reserved ids of folders (KIP-858): of a replica that is in one that is lost, or in any while a cluster migrates.
+    private static let lostDirectory = Uuid(high: 0, low: 1)
+    private static let migratingDirectory = Uuid(high: 0, low: 2)
+
+    /// Whether a replica in the folder `directory` can serve; one that is not assigned can.
+    package func isOnline(_ directory: Uuid?) -> Bool {
+        guard let directory, directory != BrokerImage.migratingDirectory else { return true }
+        guard directory != BrokerImage.lostDirectory else { return false }
+        // A broker that registered before there were ids of folders names none.
+        return directories.isEmpty || directories.contains(directory)
     }
 
     /// The endpoint of a listener.

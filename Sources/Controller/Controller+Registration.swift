@@ -130,7 +130,7 @@ extension Controller {
         }
         return [VersionedRecord(.brokerRegistrationChange(change), 0)]
             + partitionChanges { partition in
-                guard partition.leader == .none else { return nil }
+                guard partition.leader == .none, registered.isOnline(partition.directory(of: broker)) else { return nil }
                 return partition.inSync.contains(broker) || partition.replicas == [broker] ? broker : nil
             }
     }
@@ -152,13 +152,19 @@ extension Controller {
         for topic in image.topics.values.sorted(by: { $0.id < $1.id }) {
             for (index, partition) in topic.sortedPartitions {
                 guard let leader = leader(partition) else { continue }
+                let isOutside = leader != .none && !partition.inSync.contains(leader)
                 let change = PartitionChangeRecord {
                     $0.partitionId = index
                     $0.topicId = topic.id
                     $0.leader = leader.rawValue
-                    if leader != .none, !partition.inSync.contains(leader) { $0.isr = [leader.rawValue] }
+                    guard isOutside else { return }
+                    $0.isr = [leader.rawValue]
+                    let others = partition.eligibleLeaders.filter { $0 != leader }
+                    if others != partition.eligibleLeaders { $0.eligibleLeaderReplicas = others.map(\.rawValue) }
                 }
-                records.append(VersionedRecord(.partitionChange(change), 0))
+                let isElected = isOutside && !partition.eligibleLeaders.isEmpty
+                records.append(
+                    VersionedRecord(.partitionChange(change), isElected ? image.recordVersions.partition : 0))
             }
         }
         return records

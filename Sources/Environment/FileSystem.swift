@@ -79,7 +79,7 @@ package protocol File: FileSource {
     func read(at position: Int, count: Int) throws(FileError) -> ByteSlice
     /// Writes all slices one after the other from `position`. After an error any part of them may have been written.
     func write(_ slices: [ByteSlice], at position: Int) throws(FileError)
-    /// Makes the data durable (fdatasync). After a failure the state of unsynced data is unknown for good.
+    /// Makes the data durable (fdatasync). After `.notSynced` the state of unsynced data is unknown for good.
     func sync() throws(FileError)
     func truncate(to size: Int) throws(FileError)
     /// A read-only window over the first `count` bytes, of which some may not be there yet: a file that grows needs no
@@ -87,6 +87,12 @@ package protocol File: FileSource {
     func window(count: Int) throws(FileError) -> any ReadWindow
     /// Asks for the range to be read ahead; does not wait for it.
     func willNeed(_ range: Range<Int>)
+    /// What regions are sent from: the file as the file system that opened it knows it.
+    var source: any FileSource { get }
+}
+
+extension File {
+    package var source: any FileSource { self }
 }
 
 /// A read-only view of the first bytes of a file. A fault on the device or a file cut short is an error of `copy`.
@@ -110,6 +116,10 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         case exists
         case noSpace
         case inputOutput
+        /// A sync failed: what of the data is durable is not known, and no later sync would tell.
+        case notSynced
+        /// A sync failed before, and nothing is done in this folder any more.
+        case offline
         case notPermitted
         case tooManyOpenFiles
         case locked

@@ -13,12 +13,15 @@ package import Bytes
 package import Environment
 
 package enum CheckpointFile {
+    /// Of the file that a checkpoint is written to before it takes the place of the old one.
+    package static let temporarySuffix = ".tmp"
+
     /// Replaces the file `name` in `directory` by `content`, durably.
     package static func replace(
         _ name: String, in directory: String, with content: ByteSlice, _ fileSystem: any FileSystem
     ) throws(StorageError) {
         try storage { () throws(FileError) in
-            let temporary = directory + "/" + name + ".tmp"
+            let temporary = directory + "/" + name + temporarySuffix
             let file = try fileSystem.open(temporary, .replace)
             try file.write([content], at: 0)
             try file.sync()

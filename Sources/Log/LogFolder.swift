@@ -28,7 +28,9 @@ package final class LogFolder: Sendable {
     static let checkpointNames = [recoveryPoints, highWatermarks, startOffsets, cleanedOffsets]
 
     package let path: String
+    /// What watches over this folder's syncs; all that happens in it goes this way.
     package let fileSystem: any FileSystem
+    package let standing: FolderStanding
     private let lock: any FileLock
     /// The disk of the folder; nil where a failed sync of it could go unnoticed.
     package let disk: (any Disk)?
@@ -41,15 +43,39 @@ package final class LogFolder: Sendable {
     /// Creates the folder if need be and takes its lock. Fails with `.file(.locked)` when another process has it.
     package init(_ path: String, _ fileSystem: any FileSystem) throws(StorageError) {
         self.path = path
+        let standing = FolderStanding(path)
+        let fileSystem = FolderFileSystem(fileSystem, standing)
+        self.standing = standing
         self.fileSystem = fileSystem
         lock = try storage { () throws(FileError) in
-            try fileSystem.createDirectory(path)
+            try LogFolder.create(path, fileSystem)
             return try fileSystem.lock(path + "/" + LogFolder.lockName)
         }
         disk = try storage { () throws(FileError) in try fileSystem.disk(path) }
         let clean = try CheckpointFile.content(path + "/" + LogFolder.cleanName, fileSystem)
         isClean = clean != nil
         previousBrokerEpoch = clean.flatMap { LogFolder.brokerEpoch(in: $0.string) }
+    }
+
+    /// Creates a folder and the missing ones above it, durably.
+    private static func create(_ path: String, _ fileSystem: any FileSystem) throws(FileError) {
+        guard try fileSystem.attributes(path) == nil else { return try fileSystem.createDirectory(path) }
+        let above = LogFolder.above(path)
+        try create(above, fileSystem)
+        try fileSystem.createDirectory(path)
+        try fileSystem.syncDirectory(above)
+    }
+
+    /// The folder that a path's last name stands in.
+    private static func above(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Makes the folder's own name durable, before anything is kept in it: it may have been made by a process that was
+    /// killed before it could.
+    package func syncName() throws(StorageError) {
+        try storage { () throws(FileError) in try fileSystem.syncDirectory(LogFolder.above(path)) }
     }
 
     /// Reads `{"version":0,"brokerEpoch":385}`.
@@ -60,10 +86,11 @@ package final class LogFolder: Sendable {
         return Int64(key.prefix { $0.isNumber || $0 == "-" })
     }
 
-    /// True if nothing but the lock stands in the folder.
-    package func isEmpty() throws(StorageError) -> Bool {
-        try storage { () throws(FileError) in
-            try fileSystem.entries(path).allSatisfy { $0.name == LogFolder.lockName || $0.name == "lost+found" }
+    /// True if nothing stands in the folder but the lock and the given files and folders, and what is left of writing them.
+    package func holdsOnly(_ files: [String], _ folders: [String]) throws(StorageError) -> Bool {
+        let known = [LogFolder.lockName, "lost+found"] + folders + files + files.map { $0 + CheckpointFile.temporarySuffix }
+        return try storage { () throws(FileError) in
+            try fileSystem.entries(path).allSatisfy { known.contains($0.name) }
         }
     }
 

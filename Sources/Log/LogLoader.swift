@@ -33,6 +33,8 @@ package struct LogLoader {
     private let recoveryPoint: Offset
     package private(set) var recovery = LogRecovery()
     private var hasRemoved = false
+    /// An index was made that is believed from now on.
+    private var hasMade = false
     private var scannedEpochs = LeaderEpochs()
     /// Producers at the end of what was scanned; nil as long as nothing had to be.
     private var producers: ProducerStates?
@@ -102,7 +104,7 @@ package struct LogLoader {
         }
         try removeStraySnapshots(files.snapshots, segments: segments, end: tail.endOffset)
         // Else what was removed could come back behind records that are written meanwhile.
-        if hasRemoved { try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) } }
+        if hasRemoved || hasMade { try storage { () throws(FileError) in try fileSystem.syncDirectory(directory) } }
         return log
     }
 
@@ -246,7 +248,14 @@ package struct LogLoader {
             active: file, base: base, directory: directory, fileSystem: fileSystem,
             capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times,
             aborted: aborted, foundSize: foundSize)
-        if next != nil, !isTorn { try seal(segment, tail) }
+        if let next, !isTorn {
+            try seal(segment, tail)
+            // The next start believes what lies below the recovery point, the indexes that were made now among it.
+            if isClean || next <= recoveryPoint {
+                try segment.sync(withIndexes: true)
+                hasMade = true
+            }
+        }
         return Loaded(segment: segment, tail: tail, isTorn: isTorn)
     }
 

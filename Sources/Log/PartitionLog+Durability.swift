@@ -1,7 +1,7 @@
 // What of a log is durable: syncs, the recovery point, producer snapshots, and the orderly end.
 //
 // Invariant: whatever lies below the recovery point has been synced, batches, sealed indexes and snapshots alike; recovery
-// believes it. A sync that failed once is never tried again: what the kernel dropped then, a later one would not tell of.
+// believes it. A sync that failed is the end of its folder, see `FolderFileSystem`: nothing is synced there any more.
 
 internal import Environment
 package import Basics
@@ -29,19 +29,13 @@ extension PartitionLog {
 
     /// Makes durable what `mark` stands for, file by file.
     package func sync(_ mark: SyncMark) throws(StorageError) {
-        do {
-            try maintenanceTurn.withLock { _ throws(StorageError) in try syncFiles(mark) }
-        } catch {
-            syncFailed(error)
-            throw error
-        }
+        try maintenanceTurn.withLock { _ throws(StorageError) in try syncFiles(mark) }
         endSync(mark)
     }
 
     /// What a sync that begins now makes durable; nil if there is nothing to do. For syncs of a whole disk, which many
     /// logs share: `beginSync` of each, the sync, `endSync` of each.
     package func beginSync(withActive: Bool = true) throws(StorageError) -> SyncMark? {
-        if let failure = syncFailure.withLock({ $0 }) { throw failure }
         let bytes = appendedBytes.load(ordering: .acquiring)
         let view = view
         let end = withActive ? view.end : view.active.base
@@ -59,9 +53,6 @@ extension PartitionLog {
         syncedBytes.max(mark.bytes, ordering: .relaxed)
         recoveryPoint.max(mark.end.rawValue, ordering: .acquiringAndReleasing)
     }
-
-    /// From now on every write and sync fails as this one did.
-    package func syncFailed(_ error: StorageError) { syncFailure.withLock { $0 = $0 ?? error } }
 
     private func syncFiles(_ mark: SyncMark) throws(StorageError) {
         let view = mark.view
@@ -97,6 +88,7 @@ extension PartitionLog {
     }
 
     private func writeEnd(_ fileSystem: any FileSystem) throws(StorageError) {
+        try cutBack()
         let tail = tail.withLock { $0 }
         if closedAt.load(ordering: .relaxed) != tail.endOffset.rawValue {
             try view.active.writeIndexes(endingWith: tail.nextTimeEntry())

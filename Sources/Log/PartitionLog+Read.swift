@@ -121,7 +121,7 @@ extension PartitionLog {
         let sound = try reading.soundEnd(of: first.position..<first.position + count)
         let range = first.position..<min(first.position + count, sound)
         try reading.load(range)
-        answer.region = FileRegion(source: reading.segment.file, position: range.lowerBound, count: range.count)
+        answer.region = FileRegion(source: reading.segment.file.source, position: range.lowerBound, count: range.count)
         let indexed = try reading.segment.offset(atOrBehind: range.upperBound, mayWait: reading.mayWait)
         answer.deliveredEnd = max(answer.deliveredEnd, min(indexed ?? min(segmentEnd, limit), limit))
         answer.ahead = ahead(of: range, end, reading)

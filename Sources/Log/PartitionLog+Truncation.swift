@@ -17,6 +17,7 @@ extension PartitionLog {
     package func truncate(to offset: Offset) throws(StorageError) -> Offset {
         guard offset < endOffset else { return endOffset }
         try inTurn { () throws(StorageError) in
+            try cutBack()
             let cut = try cut(at: max(offset, view.segments[0].base))
             lower(to: cut)
             try removeFiles(behind: cut)

@@ -49,8 +49,8 @@ package final class PartitionLog: Sendable {
     let snapshots = Mutex<[(offset: Offset, producers: ProducerStates)]>([])
     /// Where the first transaction begins that is not known to be over; `Int64.max` if there is none.
     let firstUnstable = Atomic<Int64>(.max)
-    /// Set by the first failed sync: what the kernel dropped then, a later sync would not tell of.
-    let syncFailure = Mutex<StorageError?>(nil)
+    /// What a failed write left behind the published end and could not be cut back yet.
+    let remains = Mutex<Remains?>(nil)
     let leaderEpochs: Mutex<LeaderEpochs>
     let hasUnwrittenEpochs = Atomic(false)
     /// Where the log ended when indexes and snapshot were written last; -1 if they never were.
@@ -138,7 +138,7 @@ package final class PartitionLog: Sendable {
 
     /// Writes the planned batches: one gathered write for each segment that they touch.
     package func write(_ plan: inout AppendPlan) throws(StorageError) {
-        if let failure = syncFailure.withLock({ $0 }) { throw failure }
+        try cutBack()
         var segment = view.active
         var index = 0
         while index < plan.batches.count {
@@ -210,21 +210,12 @@ package final class PartitionLog: Sendable {
 
     /// Ends the active segment, whose tail is `ended`, with an empty one behind it.
     func rollEmpty(behind ended: LogTail) throws(StorageError) {
+        try cutBack()
         let next = try beginSegment(at: ended.endOffset)
         seal(view.active, ended)
         snapshots.withLock { $0.append((next.base, producers)) }
         tail.withLock { $0.beginSegment(at: ended.endOffset) }
         publishSegment(next)
-    }
-
-    /// Cuts back whatever a failed write left, so that the next append finds the end that readers know.
-    package func abandon(_ plan: AppendPlan) throws(StorageError) {
-        producerStates.withLock { $0.rollBack(to: plan.firstOffset, plan.replacedProducers) }
-        for segment in plan.segments {
-            try storage { () throws(FileError) in try fileSystem.remove(segment.path(.log)) }
-        }
-        let active = view.active
-        try storage { () throws(FileError) in try active.file.truncate(to: plan.before.segmentSize) }
     }
 
     /// Moves the log start offset forward; segments wholly below it are removed by retention.

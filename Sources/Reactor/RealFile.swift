@@ -93,7 +93,7 @@ package final class RealFile: File {
         var result = calls.sync(descriptor.raw)
         // An interrupted wait reports nothing of the data; any other failure is final.
         while result == -EINTR { result = calls.sync(descriptor.raw) }
-        guard result == 0 else { throw error(Int(result), "fdatasync") }
+        guard result == 0 else { throw FileError(.notSynced, "fdatasync", path: path, errno: -result) }
     }
 
     package func truncate(to size: Int) throws(FileError) {

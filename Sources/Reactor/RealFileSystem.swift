@@ -81,7 +81,7 @@ package struct RealFileSystem: FileSystem {
         let folder = try openDescriptor(path, MARTLET_FOLDER)
         var result = calls.syncFolder(folder.raw)
         while result == -EINTR { result = calls.syncFolder(folder.raw) }
-        try check(result, "fsync", path)
+        if result < 0 { throw FileError(.notSynced, "fsync", path: path, errno: -result) }
     }
 
     package func disk(_ path: String) throws(FileError) -> (any Disk)? {
@@ -128,6 +128,6 @@ private final class RealDisk: Disk {
 
     func sync() throws(FileError) {
         let result = calls.syncDisk(folder.raw)
-        if result < 0 { throw FileError(errno: -result, "syncfs", path: path) }
+        if result < 0 { throw FileError(.notSynced, "syncfs", path: path, errno: -result) }
     }
 }

@@ -61,8 +61,8 @@ extension Partition {
     /// Queues `request`; `loop`, the calling one, writes if nobody else does.
     package func append(_ request: AppendRequest, on loop: any EventLoop) {
         enum Next { case nothing, write, refuse(AppendRefusal) }
+        if let refusal = refusal(of: request) { return request.completion(.done(.refused(refusal))) }
         let next = state.withLock { state -> Next in
-            if let failure = state.failure { return .refuse(.storage(failure)) }
             guard let leader = state.leader else { return .refuse(.notLeader) }
             if request.acks == -1, !leader.hasEnoughInSync { return .refuse(.notEnoughReplicas) }
             state.queue.append(request)
@@ -75,6 +75,15 @@ extension Partition {
         case .write: loop.proceed { self.decide(on: loop) }
         case .refuse(let refusal): request.completion(.done(.refused(refusal)))
         }
+    }
+
+    /// Why the folder takes nothing: it is offline, or what is left of its room is kept for what must go on.
+    private func refusal(of request: AppendRequest) -> AppendRefusal? {
+        if let failure = folder.failure { return .storage(failure) }
+        guard folder.admit(request.batches.reduce(0) { $0 + $1.header.byteCount }) else {
+            return .storage(.file(FileError(.noSpace, "append", path: folder.path)))
+        }
+        return nil
     }
 
     /// Takes what is queued and plans where it goes; ends the writer's turn if there is nothing.
@@ -100,26 +109,9 @@ extension Partition {
             let written = plan
             loop.proceed { self.publish(written, for: requests, on: loop) }
         } catch {
-            let failure = cutBack(plan, after: error)
-            for request in requests { request.completion(.done(.refused(.storage(failure)))) }
+            log.abandon(plan)
+            for request in requests { request.completion(.done(.refused(.storage(error)))) }
             loop.post { self.decide(on: loop) }
-        }
-    }
-
-    /// Takes back a failed write. If even that fails, nothing can be appended any more: the end is not known.
-    private func cutBack(_ plan: PartitionLog.AppendPlan, after error: StorageError) -> StorageError {
-        do {
-            try log.abandon(plan)
-            return error
-        } catch let second {
-            let queued = state.withLock { state in
-                state.failure = second
-                let queued = state.queue
-                state.queue = []
-                return queued
-            }
-            for request in queued { request.completion(.done(.refused(.storage(second)))) }
-            return second
         }
     }
 

@@ -10,7 +10,7 @@ extension Partition {
     /// come meanwhile are written on `loop` when it is done.
     package func rollIfIdle(appendingOn loop: any EventLoop) throws(StorageError) -> Bool {
         let isMine = state.withLock { state in
-            guard !state.isWriting, state.failure == nil else { return false }
+            guard !state.isWriting else { return false }
             state.isWriting = true
             return true
         }

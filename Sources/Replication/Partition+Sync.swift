@@ -56,16 +56,13 @@ extension Partition {
         if let committed { raiseHighWatermark(to: committed) }
     }
 
-    /// Nothing more can be written: what the disk holds is not known.
+    /// What waits for a sync is refused: it cannot be had now, or never. The records stay in the log, and a later sync, if
+    /// there can be one, covers them.
     package func syncFailed(_ error: StorageError) {
-        log.syncFailed(error)
         let waiting = state.withLock { state in
             let waiting = state.unsynced.map(\.completion) + state.unacknowledged.map(\.completion)
-                + state.queue.map(\.completion)
-            state.failure = state.failure ?? error
             state.unsynced = []
             state.unacknowledged = []
-            state.queue = []
             return waiting
         }
         for completion in waiting { completion(.done(.refused(.storage(error)))) }

@@ -15,6 +15,8 @@ package final class Partition: Sendable {
     package let id: TopicPartition
     package let topicId: Uuid
     package let log: PartitionLog
+    /// How the folder stands that the log is in.
+    package let folder: FolderStanding
 
     /// Called when a segment has ended, on the writer's thread; it must not block.
     let onRoll: @Sendable (PartitionLog) -> Void
@@ -35,8 +37,6 @@ package final class Partition: Sendable {
         var hasSyncTimer = false
         var watchers: [Watcher] = []
         var nextWatcher: UInt64 = 0
-        /// Why nothing can be written any more.
-        var failure: StorageError?
 
         /// Keeps a written request whose answer waits.
         mutating func hold(_ request: AppendRequest, _ result: AppendResult, end: Offset, waitsForSync: Bool) {
@@ -57,7 +57,7 @@ package final class Partition: Sendable {
 
     /// A replica that is not leading yet. `highWatermark`: what the checkpoint said.
     package init(
-        id: TopicPartition, topicId: Uuid, log: PartitionLog, highWatermark: Offset,
+        id: TopicPartition, topicId: Uuid, log: PartitionLog, folder: FolderStanding, highWatermark: Offset,
         onRoll: @escaping @Sendable (PartitionLog) -> Void, onSyncDue: @escaping @Sendable (Partition) -> Void
     ) {
         self.onRoll = onRoll
@@ -65,6 +65,7 @@ package final class Partition: Sendable {
         self.id = id
         self.topicId = topicId
         self.log = log
+        self.folder = folder
         state = Mutex(State())
         let committed = min(highWatermark, log.endOffset)
         committedEnd = Atomic(committed.rawValue)

@@ -32,7 +32,11 @@ enum BrokerCommand {
         let logger = Logger(clock: real.environment.clock) { Process.write($0, toError: true) }
         real.start()
         do {
-            let broker = try Broker.start(real.environment, node, logger: logger) { failure in
+            let halt: @Sendable (StartFailure) -> Void = { reason in
+                logger.error("broker", "the process ends", [("reason", "\(reason)")])
+                Process.exit(1)
+            }
+            let broker = try Broker.start(real.environment, node, logger: logger, onHalt: halt) { failure in
                 guard let failure else { return }
                 logger.error("broker", "cannot start", [("reason", "\(failure)")])
                 Process.exit(1)

@@ -87,6 +87,6 @@ import Testing
         let folder = Folder()
         let first = try LogFolder(folder.path, RealFileSystem())
         #expect(throws: StorageError.self) { try LogFolder(folder.path, RealFileSystem()) }
-        #expect(try first.isEmpty())
+        #expect(try first.holdsOnly([], []))
     }
 }

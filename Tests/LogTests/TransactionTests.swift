@@ -171,7 +171,7 @@ func makeTransactional(
         var plan = log.plan(
             [try makeMarker((1, 0), isCommit: true), try makeTransactional(["b"], (2, 0, 0))], epoch: LeaderEpoch(0))
         try log.write(&plan)
-        try log.abandon(plan)
+        log.abandon(plan)
         #expect(log.producers.transactions == before)
         #expect(log.firstUnstableOffset == Offset(0))
     }

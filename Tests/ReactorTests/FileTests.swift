@@ -62,7 +62,7 @@ private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncati
             #expect(throws: FileError(.noSpace, "pwritev", path: path, errno: ENOSPC)) { try file.write(data, at: 0) }
             #expect(throws: FileError(.inputOutput, "pwritev", path: path, errno: EIO)) { try file.write(data, at: 0) }
             #expect(throws: FileError(.inputOutput, "pread", path: path, errno: EIO)) { try file.read(at: 0, count: 1) }
-            #expect(throws: FileError(.inputOutput, "fdatasync", path: path, errno: EIO)) { try file.sync() }
+            #expect(throws: FileError(.notSynced, "fdatasync", path: path, errno: EIO)) { try file.sync() }
             #expect(throws: FileError(.inputOutput, "ftruncate", path: path, errno: EIO)) { try file.truncate(to: 0) }
         }
     }

@@ -11,11 +11,7 @@ import Synchronization
 
 /// Runs one history of a log.
 package enum LogModel {
-    package struct Outcome: Sendable {
-        package var violations: [String]
-        package var trace: [String]
-        package var traceHash: UInt64
-    }
+    package typealias Outcome = ProduceAndFetch.Outcome
 
     package static func run(seed: UInt64) -> Outcome {
         let world = World(seed: seed)
@@ -27,7 +23,9 @@ package enum LogModel {
         } catch {
             history.violate("\(error)")
         }
-        return Outcome(violations: history.violations, trace: world.trace, traceHash: world.traceHash)
+        return Outcome(
+            violations: history.violations, trace: world.trace, traceHash: world.traceHash, events: world.eventCount,
+            simulatedSeconds: Double(world.now) / 1e9)
     }
 }
 
@@ -82,6 +80,7 @@ private final class LogHistory {
         configuration.deleteRetentionMilliseconds = .max / 4
         try? disk.createDirectory(LogHistory.directory)
         try? disk.syncDirectory("/data")
+        try? disk.syncDirectory("/")
     }
 
     func violate(_ text: String) {
@@ -155,7 +154,7 @@ private final class LogHistory {
 
     /// The write failed: nothing of it may remain.
     private func takeBack(_ plan: PartitionLog.AppendPlan) throws(StorageError) {
-        try current.abandon(plan)
+        current.abandon(plan)
         world.note("taken back")
         // Else a power cut could bring it back: its producer was told of no more than a failure, but the array is exact.
         try storage { () throws(FileError) in

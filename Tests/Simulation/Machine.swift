@@ -18,6 +18,8 @@ final class Machine {
     private var loops: [VirtualLoop] = []
     private(set) var failure: String?
     private var starts = 0
+    /// The last process ended by itself, since it could not go on.
+    private(set) var hasHalted = false
 
     /// A machine with an empty disk, or with what `disk` holds now.
     init(
@@ -36,6 +38,8 @@ final class Machine {
     /// Starts a process on the disk as it is.
     func start() {
         starts += 1
+        hasHalted = false
+        failure = nil
         life = Life("broker-\(starts)")
         let life = life
         loops = (0..<2).map { VirtualLoop(index: $0, world: world, life: life) }
@@ -47,6 +51,11 @@ final class Machine {
         let logger = Logger(clock: environment.clock) { line in
             noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
         }
+        let halt: @Sendable (StartFailure) -> Void = { reason in
+            noted.note("HALT \(reason)")
+            self.hasHalted = true
+            life.isAlive = false
+        }
         do {
             let given = [
                 ("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data"),
@@ -54,7 +63,7 @@ final class Machine {
                 ("log.retention.check.interval.ms", "200"), ("log.cleaner.backoff.ms", "50"),
             ]
             let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
-            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger) { failure in
+            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger, onHalt: halt) { failure in
                 if let failure { self.fail("\(failure)") }
             }
         } catch {
@@ -63,13 +72,15 @@ final class Machine {
     }
 
     private func fail(_ reason: String) {
+        // What was cut off in the middle has nothing to say any more.
+        guard !disk.faults.isCut else { return }
         failure = reason
         world.note("broker did not start: \(reason)")
     }
 
     /// Stops the process in order; what is under way is answered first.
     func stop() {
-        guard let broker else { return }
+        guard let broker, life.isAlive else { return }
         world.note("STOP")
         broker.stop { failure in
             if let failure { self.fail("\(failure)") }

@@ -31,6 +31,7 @@ enum Policy {
 
 /// The truth about one partition.
 final class Oracle {
+    let topic: String
     let policy: Policy
     /// Values by offset that a producer was told of.
     private(set) var acknowledged: [Int64: String] = [:]
@@ -41,15 +42,16 @@ final class Oracle {
     let isStrict: Bool
     private let world: World
 
-    init(_ world: World, _ policy: Policy, isStrict: Bool) {
+    init(_ world: World, _ policy: Policy, isStrict: Bool, topic: String = "t") {
+        self.topic = topic
         self.world = world
         self.policy = policy
         self.isStrict = isStrict
     }
 
     func violate(_ text: String) {
-        world.note("VIOLATION \(text)")
-        violations.append(text)
+        world.note("VIOLATION \(topic): \(text)")
+        violations.append("\(topic): \(text)")
     }
 
     /// Losses of power so far: an answer on its way over one may tell of records that are lost.

@@ -51,7 +51,7 @@ final class Peer: TransportHandler {
                     guard let header = try? ResponseHeader(from: &reader, version: headerVersion),
                         header.correlationId == correlation,
                         let response = try? Request.Response(checking: &reader, version: version)
-                    else { preconditionFailure("an answer that does not decode") }
+                    else { preconditionFailure("an answer that does not decode: \(Request.self) \(frame.array)") }
                     completion(response)
                 }
             ))

@@ -23,7 +23,7 @@ final class SimulatedProducer {
         self.world = world
         self.oracle = oracle
         self.total = total
-        peer = Peer("producer", world, internet)
+        peer = Peer("producer \(oracle.topic)", world, internet)
     }
 
     func start() {
@@ -41,7 +41,7 @@ final class SimulatedProducer {
             let creation = CreateTopicsRequest {
                 $0.topics = [
                     CreateTopicsRequest.CreatableTopic {
-                        $0.name = "t"
+                        $0.name = self.oracle.topic
                         $0.numPartitions = 1
                         $0.replicationFactor = 1
                         var configs = self.oracle.policy.settings
@@ -79,7 +79,7 @@ final class SimulatedProducer {
             $0.timeoutMs = 5000
             $0.topicData = [
                 ProduceRequest.TopicProduceData {
-                    $0.name = "t"
+                    $0.name = self.oracle.topic
                     $0.partitionData = [
                         ProduceRequest.PartitionProduceData { $0.records = .bytes(batch.bytes) }
                     ]
@@ -142,7 +142,7 @@ final class SimulatedConsumer {
             $0.sessionEpoch = -1
             $0.topics = [
                 FetchRequest.FetchTopic {
-                    $0.topic = "t"
+                    $0.topic = oracle.topic
                     $0.partitions = [
                         FetchRequest.FetchPartition {
                             $0.fetchOffset = offset
@@ -175,7 +175,7 @@ final class SimulatedConsumer {
             $0.replicaId = -1
             $0.topics = [
                 ListOffsetsRequest.ListOffsetsTopic {
-                    $0.name = "t"
+                    $0.name = self.oracle.topic
                     $0.partitions = [ListOffsetsRequest.ListOffsetsPartition { $0.timestamp = -2 }]
                 }
             ]

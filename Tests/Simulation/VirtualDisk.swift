@@ -1,133 +1,86 @@
 // A disk that forgets what was not synced. What a process sees is one thing, what is durable another: a write becomes
-// durable by `sync` of its file, a name by `syncDirectory` of its folder.
+// durable by `sync` of its file, a name, of a folder too, by `syncDirectory` of the folder that it stands in.
 //
 // A killed process leaves everything that it wrote. A power cut leaves of each file its synced content and, by chance,
-// a part of the later writes, the last of them perhaps torn; and of the names those that were synced and a prefix of
-// the later changes.
+// a part of the later writes, the last of them perhaps torn; and of the names in each folder those that were synced and
+// a prefix of the later changes there, whatever became of other folders.
 
 import Basics
 import Bytes
 import Environment
 
-/// Content of a file, whatever its name.
-final class Inode {
-    var content: [UInt8] = []
-    var synced: [UInt8] = []
-    /// Changes since the last sync, in order.
-    var pending: [Change] = []
-    /// Wall-clock milliseconds of the last change.
-    private(set) var modified: Int64 = 0
-    private let world: World
-    private var pressure: SeededRandom
-
-    init(_ world: World) {
-        self.world = world
-        pressure = SeededRandom(seed: world.seed)
-    }
-
-    enum Change {
-        case write(position: Int, bytes: [UInt8])
-        case truncate(Int)
-    }
-
-    func apply(_ change: Change, to target: inout [UInt8]) {
-        switch change {
-        case .write(let position, let bytes):
-            if target.count < position { target += [UInt8](repeating: 0, count: position - target.count) }
-            let end = min(target.count, position + bytes.count)
-            target.replaceSubrange(position..<end, with: bytes)
-        case .truncate(let size):
-            if size < target.count { target.removeLast(target.count - size) } else {
-                target += [UInt8](repeating: 0, count: size - target.count)
-            }
-        }
-    }
-
-    func change(_ change: Change) {
-        apply(change, to: &content)
-        pending.append(change)
-        modified = VirtualClock(world: world).wallClock.milliseconds
-    }
-
-    func sync() {
-        synced = content
-        pending = []
-    }
-
-    /// By a chance of the file's own, so that a question changes nothing else: other processes press on the memory.
-    func isResident() -> Bool { Int.random(in: 0..<100, using: &pressure) < 70 }
-
-    /// What a power cut leaves.
-    func cutPower(_ world: World) {
-        var kept = synced
-        let count = pending.isEmpty ? 0 : world.number(in: 0...pending.count)
-        for (index, change) in pending.prefix(count).enumerated() {
-            if index == count - 1, case .write(let position, let bytes) = change, world.chance(50) {
-                // Torn: a part was written; the rest is missing, or zeros where only the size became durable.
-                let part = Array(bytes.prefix(world.number(in: 0...bytes.count)))
-                let zeros = world.chance(50) ? [UInt8](repeating: 0, count: bytes.count - part.count) : []
-                apply(.write(position: position, bytes: part + zeros), to: &kept)
-            } else {
-                apply(change, to: &kept)
-            }
-        }
-        content = kept
-        synced = kept
-        pending = []
-    }
-}
-
 /// The disk of one simulated machine; it outlives the processes that use it.
 ///
 /// Proof of `@unchecked Sendable`: as for `World`.
 final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
-    private enum NameChange {
-        case bind(String, Inode)
-        case unbind(String)
-    }
-
-    private let world: World
-    private var names: [String: Inode] = [:]
-    private var durableNames: [String: Inode] = [:]
-    private var pendingNames: [(folder: String, change: NameChange)] = []
-    private var folders: Set<String> = ["/"]
+    let world: World
+    private var root: Folder
     private var locks: Set<String> = []
+    let faults = DiskFaults()
 
-    init(_ world: World) { self.world = world }
-
-    private static func parent(_ path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "" }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
+    init(_ world: World) {
+        self.world = world
+        root = Folder()
     }
 
-    private static func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : "/" + path }
+    private static func parts(_ path: String) -> [Substring] { path.split(separator: "/") }
+
+    /// What stands at a path.
+    private func node(_ parts: some Sequence<Substring>) -> Folder.Node? {
+        var node = Folder.Node.folder(root)
+        for part in parts {
+            guard case .folder(let folder) = node, let next = folder.nodes[String(part)] else { return nil }
+            node = next
+        }
+        return node
+    }
+
+    private func folder(_ path: String, _ operation: String) throws(FileError) -> Folder {
+        guard case .folder(let folder)? = node(VirtualDisk.parts(path)) else {
+            throw FileError(.notFound, operation, path: path)
+        }
+        return folder
+    }
+
+    /// The folder that a path's last name stands in, and that name.
+    private func place(_ path: String, _ operation: String) throws(FileError) -> (folder: Folder, name: String) {
+        let parts = VirtualDisk.parts(path)
+        guard let name = parts.last, case .folder(let folder)? = node(parts.dropLast()) else {
+            throw FileError(.notFound, operation, path: path)
+        }
+        return (folder, String(name))
+    }
 
     // MARK: Content
 
     /// Another disk with the same content, all of it durable.
     func copy(in world: World) -> VirtualDisk {
         let copy = VirtualDisk(world)
-        for (name, inode) in names {
-            let twin = Inode(world)
-            twin.content = inode.content
-            twin.synced = inode.content
-            copy.names[name] = twin
-        }
-        copy.durableNames = copy.names
-        copy.folders = folders
+        copy.root = root.copy(in: world)
         return copy
     }
 
     /// The paths of all files below `folder`, sorted.
-    func files(in folder: String) -> [String] { names.keys.filter { $0.hasPrefix(folder + "/") }.sorted() }
+    func files(in folder: String) -> [String] {
+        guard case .folder(let found)? = node(VirtualDisk.parts(folder)) else { return [] }
+        return found.paths(below: folder).sorted()
+    }
+
+    /// Bytes of all files below `folder`.
+    func used(_ folder: String) -> Int {
+        guard case .folder(let found)? = node(VirtualDisk.parts(folder)) else { return 0 }
+        return found.byteCount
+    }
 
     /// What is in a file, to be looked at and to be damaged.
     subscript(path: String) -> [UInt8]? {
-        get { names[path]?.content }
+        get {
+            guard case .file(let inode)? = node(VirtualDisk.parts(path)) else { return nil }
+            return inode.content
+        }
         set {
-            guard let newValue else { return }
-            names[path]?.content = newValue
-            names[path]?.sync()
+            guard let newValue, case .file(let inode)? = node(VirtualDisk.parts(path)) else { return }
+            inode.replace(with: newValue)
         }
     }
 
@@ -136,167 +89,115 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
     /// The process that held locks is dead.
     func releaseLocks() { locks = [] }
 
-    func cutPower() {
-        let count = pendingNames.isEmpty ? 0 : world.number(in: 0...pendingNames.count)
-        for (_, change) in pendingNames.prefix(count) { apply(change, to: &durableNames) }
-        pendingNames = []
-        names = durableNames
-        for name in names.keys.sorted() { names[name]?.cutPower(world) }
+    func cutPower() { root.cutPower(world) }
+
+    /// Room left where `path` is; nil if it has no end.
+    func room(_ path: String) -> Int? {
+        faults.volume(of: path).flatMap { volume in volume.capacity.map { $0 - used(volume.path) } }
     }
 
-    private func apply(_ change: NameChange, to table: inout [String: Inode]) {
-        switch change {
-        case .bind(let path, let inode): table[path] = inode
-        case .unbind(let path): table[path] = nil
-        }
-    }
-
-    private func change(_ change: NameChange, in folder: String) {
-        apply(change, to: &names)
-        pendingNames.append((folder, change))
+    private func requireRoom(_ operation: String, _ path: String) throws(FileError) {
+        if let room = room(path), room <= 0 { throw FileError(.noSpace, operation, path: path) }
     }
 
     // MARK: FileSystem
 
     func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
-        let path = VirtualDisk.resolve(path)
-        if let inode = names[path] {
-            if mode == .replace { inode.change(.truncate(0)) }
-            return VirtualFile(path, inode)
+        let (folder, name) = try place(path, "open")
+        if case .file(let inode)? = folder.nodes[name] {
+            if mode == .replace {
+                try faults.change("open", path)
+                inode.change(.truncate(0))
+            } else {
+                try faults.look("open", path)
+            }
+            return VirtualFile(path, inode, self)
         }
         guard mode == .create || mode == .replace else { throw FileError(.notFound, "open", path: path) }
-        guard folders.contains(VirtualDisk.parent(path)) else { throw FileError(.notFound, "open", path: path) }
+        try faults.change("open", path)
+        try requireRoom("open", path)
         let inode = Inode(world)
-        change(.bind(path, inode), in: VirtualDisk.parent(path))
-        return VirtualFile(path, inode)
+        folder.change([(name, .file(inode))])
+        return VirtualFile(path, inode, self)
     }
 
     func createDirectory(_ path: String) throws(FileError) {
-        var path = VirtualDisk.resolve(path)
-        while path != "/", folders.insert(path).inserted { path = VirtualDisk.parent(path) }
+        var folder = root
+        for part in VirtualDisk.parts(path) {
+            let name = String(part)
+            if case .folder(let next)? = folder.nodes[name] {
+                folder = next
+                continue
+            }
+            guard folder.nodes[name] == nil else { throw FileError(.exists, "mkdir", path: path) }
+            try faults.change("mkdir", path)
+            try requireRoom("mkdir", path)
+            let made = Folder()
+            folder.change([(name, .folder(made))])
+            folder = made
+        }
     }
 
     func entries(_ path: String) throws(FileError) -> [DirectoryEntry] {
-        let path = VirtualDisk.resolve(path)
-        guard folders.contains(path) else { throw FileError(.notFound, "opendir", path: path) }
-        let inside = { (name: String) in name != "/" && VirtualDisk.parent(name) == path }
-        let base = { (name: String) in String(name.split(separator: "/").last ?? "") }
-        let files = names.keys.filter(inside).map { DirectoryEntry(name: base($0), isDirectory: false) }
-        let nested = folders.filter(inside).map { DirectoryEntry(name: base($0), isDirectory: true) }
-        return (files + nested).sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) }
+        try faults.look("opendir", path)
+        return try folder(path, "opendir").nodes.map { name, node in
+            if case .folder = node { return DirectoryEntry(name: name, isDirectory: true) }
+            return DirectoryEntry(name: name, isDirectory: false)
+        }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
 
     func attributes(_ path: String) throws(FileError) -> FileAttributes? {
-        let path = VirtualDisk.resolve(path)
-        if let inode = names[path] { return FileAttributes(size: inode.content.count, isDirectory: false, modified: inode.modified) }
-        return folders.contains(path) ? FileAttributes(size: 0, isDirectory: true, modified: 0) : nil
+        try faults.look("stat", path)
+        switch node(VirtualDisk.parts(path)) {
+        case .file(let inode):
+            return FileAttributes(size: inode.content.count, isDirectory: false, modified: inode.modified)
+        case .folder: return FileAttributes(size: 0, isDirectory: true, modified: 0)
+        case nil: return nil
+        }
     }
 
     func rename(_ source: String, to target: String) throws(FileError) {
-        let source = VirtualDisk.resolve(source)
-        let target = VirtualDisk.resolve(target)
-        if let inode = names[source] {
-            change(.unbind(source), in: VirtualDisk.parent(source))
-            change(.bind(target, inode), in: VirtualDisk.parent(target))
-            return
-        }
-        guard folders.contains(source) else { throw FileError(.notFound, "rename", path: source) }
-        folders.remove(source)
-        folders.insert(target)
-        for name in names.keys.filter({ $0.hasPrefix(source + "/") }).sorted() {
-            guard let inode = names[name] else { continue }
-            change(.unbind(name), in: source)
-            change(.bind(target + name.dropFirst(source.count), inode), in: target)
-        }
+        let from = try place(source, "rename")
+        let to = try place(target, "rename")
+        guard let node = from.folder.nodes[from.name] else { throw FileError(.notFound, "rename", path: source) }
+        precondition(from.folder === to.folder, "names move inside their folder only")
+        try faults.change("rename", source)
+        from.folder.change([(from.name, nil), (to.name, node)])
     }
 
     func remove(_ path: String) throws(FileError) {
-        let path = VirtualDisk.resolve(path)
-        if names[path] != nil { return change(.unbind(path), in: VirtualDisk.parent(path)) }
-        guard folders.remove(path) != nil else { throw FileError(.notFound, "unlink", path: path) }
+        let (folder, name) = try place(path, "unlink")
+        guard let node = folder.nodes[name] else { throw FileError(.notFound, "unlink", path: path) }
+        if case .folder(let inner) = node, !inner.nodes.isEmpty { throw FileError(.notEmpty, "unlink", path: path) }
+        try faults.change("unlink", path)
+        folder.change([(name, nil)])
     }
 
     func syncDirectory(_ path: String) throws(FileError) {
-        let path = VirtualDisk.resolve(path)
-        for (folder, change) in pendingNames where folder == path { apply(change, to: &durableNames) }
-        pendingNames.removeAll { $0.folder == path }
+        let folder = try folder(path, "fsync")
+        try faults.sync("fsync", path)
+        folder.sync()
     }
 
     func disk(_ path: String) throws(FileError) -> (any Disk)? { self }
 
     func sync() throws(FileError) {
-        for (_, change) in pendingNames { apply(change, to: &durableNames) }
-        pendingNames = []
-        for inode in names.values { inode.sync() }
+        try faults.syncAll { root.drop() }
+        root.syncAll()
     }
 
     func lock(_ path: String) throws(FileError) -> any FileLock {
-        let path = VirtualDisk.resolve(path)
+        try faults.look("lock", path)
         guard locks.insert(path).inserted else { throw FileError(.locked, "lock", path: path) }
-        if names[path] == nil { change(.bind(path, Inode(world)), in: VirtualDisk.parent(path)) }
+        let (folder, name) = try place(path, "lock")
+        if folder.nodes[name] == nil { folder.change([(name, .file(Inode(world)))]) }
         return VirtualLock()
     }
 
-    func space(_ path: String) throws(FileError) -> (total: Int, free: Int) { (1 << 40, 1 << 39) }
+    func space(_ path: String) throws(FileError) -> (total: Int, free: Int) {
+        guard let total = faults.volume(of: path)?.capacity else { return (1 << 40, 1 << 39) }
+        return (total, max(0, total - used(path)))
+    }
 }
 
 final class VirtualLock: FileLock {}
-
-/// Proof of `@unchecked Sendable`: as for `World`.
-final class VirtualFile: File, @unchecked Sendable {
-    let path: String
-    let inode: Inode
-
-    init(_ path: String, _ inode: Inode) {
-        self.path = path
-        self.inode = inode
-    }
-
-    func size() throws(FileError) -> Int { inode.content.count }
-
-    func read(at position: Int, count: Int) throws(FileError) -> ByteSlice {
-        let start = min(position, inode.content.count)
-        return ByteSlice(Array(inode.content[start..<min(start + max(0, count), inode.content.count)]))
-    }
-
-    func write(_ slices: [ByteSlice], at position: Int) throws(FileError) {
-        var at = position
-        for slice in slices {
-            inode.change(.write(position: at, bytes: slice.array))
-            at += slice.count
-        }
-    }
-
-    func sync() throws(FileError) { inode.sync() }
-    func truncate(to size: Int) throws(FileError) { inode.change(.truncate(size)) }
-    func window(count: Int) throws(FileError) -> any ReadWindow { VirtualWindow(self, count: count) }
-    func willNeed(_ range: Range<Int>) {}
-}
-
-final class VirtualWindow: ReadWindow {
-    let count: Int
-    private let file: VirtualFile
-
-    init(_ file: VirtualFile, count: Int) {
-        self.file = file
-        self.count = count
-    }
-
-    private func bytes(at position: Int, _ length: Int) throws(FileError) -> ByteSlice {
-        let slice = try file.read(at: position, count: length)
-        guard slice.count == length else { throw FileError(.inputOutput, "read mapping", path: file.path) }
-        return slice
-    }
-
-    func copy(at position: Int, count: Int, into memory: Memory) throws(FileError) {
-        memory.copy(try bytes(at: position, count), to: 0)
-    }
-
-    func load<Value: FixedWidthInteger & BitwiseCopyable>(
-        _ type: Value.Type, at position: Int
-    ) throws(FileError) -> Value {
-        try bytes(at: position, MemoryLayout<Value>.size).load(type, at: 0)
-    }
-
-    func isResident(_ range: Range<Int>) -> Bool { file.inode.isResident() }
-}

@@ -96,6 +96,8 @@ final class VirtualTransport: Transport {
     private var waiting: [[UInt8]] = []
     private var isReading = true
     private var isClosed = false
+    /// Nothing that is sent arrives any more.
+    private var isBroken = false
     private var endsAfterSending = false
     private var lastArrival: Int64 = 0
 
@@ -118,7 +120,8 @@ final class VirtualTransport: Transport {
 
     func send(_ pieces: [Outgoing]) {
         virtualLoop.assertInside()
-        guard !isClosed, let peer else { return }
+        guard !isClosed, !isBroken, let peer else { return }
+        guard pieces.allSatisfy(VirtualTransport.canBeSent) else { return breakOff() }
         var bytes: [UInt8] = []
         for piece in pieces { bytes += VirtualTransport.content(piece) }
         while !bytes.isEmpty {
@@ -128,6 +131,12 @@ final class VirtualTransport: Transport {
             if internet.breakChance > 0, internet.world.chance(internet.breakChance) { return breakOff() }
             transmit { peer.arrived(chunk) }
         }
+    }
+
+    /// Whether a file's part of the answer can be read; if not, the connection is at its end.
+    private static func canBeSent(_ piece: Outgoing) -> Bool {
+        guard case .file(let region) = piece, let file = region.source as? VirtualFile else { return true }
+        return file.canBeSent
     }
 
     private static func content(_ piece: Outgoing) -> [UInt8] {
@@ -183,6 +192,7 @@ final class VirtualTransport: Transport {
 
     /// The connection is gone for both ends.
     func breakOff() {
+        isBroken = true
         let peer = peer
         virtualLoop.enter(after: 0) { self.end(.failed(NetworkError(.reset, "recv"))) }
         peer?.virtualLoop.enter(after: internet.world.delay(upTo: 1000)) {

@@ -79,11 +79,8 @@ final class World: @unchecked Sendable {
         let end = now + seconds * 1_000_000_000
         var left = eventsMax
         while !isDone() {
-            guard left > 0, let event = pop() else { return false }
-            guard event.at <= end else {
-                after(event.at - now, event.action)
-                return false
-            }
+            // What is later than the end keeps its place.
+            guard left > 0, let next = heap.first, next.at <= end, let event = pop() else { return false }
             left -= 1
             now = event.at
             eventCount += 1

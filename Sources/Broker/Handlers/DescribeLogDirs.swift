@@ -21,12 +21,22 @@ enum DescribeLogDirsHandler {
         }
     }
 
+    /// A folder that is offline.
+    private static func failed(_ path: String) -> DescribeLogDirsResponse.DescribeLogDirsResult {
+        DescribeLogDirsResponse.DescribeLogDirsResult {
+            $0.logDir = path
+            $0.errorCode = .kafkaStorageError
+        }
+    }
+
     private static func describe(
         _ replicas: ReplicaFolders, _ wanted: Set<TopicPartition>?
     ) -> [DescribeLogDirsResponse.DescribeLogDirsResult] {
         let all = replicas.all().filter { wanted?.contains($0.id) ?? true }
-        return replicas.folders.map { folder in
-            DescribeLogDirsResponse.DescribeLogDirsResult {
+        let unopened = replicas.unopened.map { failed($0) }
+        return unopened + replicas.folders.map { folder in
+            guard !folder.standing.isOffline else { return failed(folder.path) }
+            return DescribeLogDirsResponse.DescribeLogDirsResult {
                 $0.logDir = folder.path
                 if let space = try? folder.fileSystem.space(folder.path) {
                     $0.totalBytes = Int64(space.total)

@@ -74,8 +74,7 @@ enum DescribeTopicPartitionsHandler {
                     $0.isrNodes = partition.inSync.map(\.rawValue)
                     $0.eligibleLeaderReplicas = partition.eligibleLeaders.map(\.rawValue)
                     $0.lastKnownElr = partition.lastKnownEligible.map(\.rawValue)
-                    $0.offlineReplicas = partition.replicas.filter { image.brokers[$0]?.isFenced ?? true }
-                        .map(\.rawValue)
+                    $0.offlineReplicas = image.offlineReplicas(of: partition).map(\.rawValue)
                 }
             }
         }

@@ -108,7 +108,7 @@ enum MetadataHandler {
                     $0.leaderEpoch = partition.leaderEpoch.rawValue
                     $0.replicaNodes = partition.replicas.map(\.rawValue)
                     $0.isrNodes = partition.inSync.map(\.rawValue)
-                    $0.offlineReplicas = partition.replicas.filter { image.brokers[$0]?.isFenced ?? true }.map(\.rawValue)
+                    $0.offlineReplicas = image.offlineReplicas(of: partition).map(\.rawValue)
                 }
             }
         }

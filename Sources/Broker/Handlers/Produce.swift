@@ -27,6 +27,8 @@ final class ProduceJob {
     private var remaining = 0
     private var timer: TimerToken?
     private var hasError = false
+    /// How long the client is asked to wait, as the disks of its partitions get full.
+    private var delay: Duration = .zero
 
     init(_ request: ProduceRequest, _ call: Call) {
         self.request = request
@@ -114,6 +116,7 @@ final class ProduceJob {
             // Kafka refuses records of a transaction in a request that names none.
             refuse(t, p, .transactionalIdAuthorizationFailed)
         case .success(let batch):
+            delay = max(delay, partition.folder.delayOfProducer())
             let job = Confined(self, to: call.loop)
             let loop = call.loop
             let stamp = batch.header.isLogAppendTime ? batch.header.maxTimestamp : Timestamp.none
@@ -212,10 +215,12 @@ final class ProduceJob {
 
     private func finish() {
         if let timer { call.loop.cancel(timer) }
+        defer { call.mute(for: delay) }
         if request.acks == 0 {
             // The client hears of an error only by the end of the connection.
             return hasError ? call.fail("a produce with acks=0 failed") : call.answerNothing()
         }
+        response.throttleTimeMs = Int32(delay.wholeMilliseconds)
         call.answer(response)
     }
 }

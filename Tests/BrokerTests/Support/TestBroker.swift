@@ -50,7 +50,9 @@ final class TestBroker {
         real = try RealEnvironment.make(loopCount: 2, poolThreads: 2)
         real.start()
         let started = Outcome<String>()
-        broker = try Broker.start(real.environment, node, logger: Logger(clock: SystemClock()) { _ in }) { failure in
+        broker = try Broker.start(
+            real.environment, node, logger: Logger(clock: SystemClock()) { _ in }, onHalt: { started.put("\($0)") }
+        ) { failure in
             started.put(failure.map { "\($0)" } ?? "")
         }
         let failure = started.wait()
