@@ -44,6 +44,7 @@ mutants: ## Take each rule of Tests/Mutations away and expect a failing seed
 .PHONY: bench
 bench: ## Measure the broker beside a floor program in C
 	@Tools/scripts/bench
+	@Tools/scripts/bench-storage
 
 .PHONY: simulate
 simulate: ## Run SEEDS simulated worlds from SEED on; TRACE=1 prints every event

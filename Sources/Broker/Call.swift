@@ -89,11 +89,16 @@ final class Call {
     /// Does `work` on the pool and `then` on the loop. Later requests of the connection are begun only then.
     func away<Result: Sendable>(_ work: @escaping @Sendable () -> Result, then: @escaping (Result) -> Void) {
         connection.hold()
-        let loop = loop
-        let end = Confined({ (result: Result) in
+        aside(work) { result in
             then(result)
             self.connection.endHold()
-        }, to: loop)
+        }
+    }
+
+    /// Does `work` on the pool and `then` on the loop. Later requests of the connection go on meanwhile.
+    func aside<Result: Sendable>(_ work: @escaping @Sendable () -> Result, then: @escaping (Result) -> Void) {
+        let loop = loop
+        let end = Confined(then, to: loop)
         shard.broker.environment.pool.run {
             let result = work()
             loop.post { end.value(result) }

@@ -270,7 +270,7 @@ final class ReplicaFolders: Sendable {
             }
             guard let gone else { continue }
             do {
-                gone.partition.log.endMaintenance()
+                gone.partition.log.retire()
                 try putAway(id, gone.folder, delay: gone.partition.log.configuration.fileDeleteDelay)
             } catch {
                 logger.error("log", "cannot retire", [("partition", "\(id)"), ("reason", "\(error)")])

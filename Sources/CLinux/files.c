@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -110,37 +109,6 @@ int martlet_map(int descriptor, size_t count, void **base) {
 void martlet_unmap(void *base, size_t count) { munmap(base, count); }
 
 void martlet_give_back(void *base, size_t count) { madvise(base, count, MADV_DONTNEED); }
-
-static int is_resident_by_mincore(int descriptor, int64_t position, int64_t count, int64_t page) {
-    int64_t start = position / page * page;
-    size_t length = (size_t)(position + count - start);
-    size_t pages = (length + (size_t)page - 1) / (size_t)page;
-    unsigned char *found = malloc(pages);
-    if (!found) return 0;
-    void *mapped = mmap(NULL, length, PROT_READ, MAP_SHARED, descriptor, start);
-    int resident = 0;
-    if (mapped != MAP_FAILED) {
-        resident = mincore(mapped, length, found) == 0;
-        for (size_t index = 0; resident && index < pages; index++) resident = found[index] & 1;
-        munmap(mapped, length);
-    }
-    free(found);
-    return resident;
-}
-
-int martlet_is_resident(int descriptor, int64_t position, int64_t count) {
-    if (count <= 0) return 1;
-    int64_t page = sysconf(_SC_PAGESIZE);
-    struct { uint64_t offset, count; } range = {(uint64_t)position, (uint64_t)count};
-    struct { uint64_t cached, dirty, writeback, evicted, recently_evicted; } found;
-    memset(&found, 0, sizeof found);
-    // cachestat has number 451 on every architecture.
-    if (syscall(451, descriptor, &range, &found, 0) == 0) {
-        int64_t first = position / page, last = (position + count - 1) / page;
-        return (int64_t)found.cached >= last - first + 1;
-    }
-    return is_resident_by_mincore(descriptor, position, count, page);
-}
 
 int martlet_will_need(int descriptor, int64_t position, int64_t count) {
     return -posix_fadvise(descriptor, position, count, POSIX_FADV_WILLNEED);

@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static __thread sigjmp_buf *fault_target;
 
@@ -39,4 +41,19 @@ int martlet_copy_mapped(void *target, const void *source, size_t count) {
     __asm__ volatile("" ::: "memory");
     fault_target = NULL;
     return 0;
+}
+
+int martlet_mapped_is_resident(void *base, size_t position, size_t count) {
+    unsigned char found[1024];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t start = position / page * page, end = position + count;
+    while (start < end) {
+        size_t length = end - start < page * sizeof found ? end - start : page * sizeof found;
+        if (mincore((char *)base + start, length, found) != 0) return 0;
+        size_t pages = (length + page - 1) / page;
+        for (size_t index = 0; index < pages; index++)
+            if (!(found[index] & 1)) return 0;
+        start += length;
+    }
+    return 1;
 }

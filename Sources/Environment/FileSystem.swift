@@ -85,9 +85,7 @@ package protocol File: FileSource {
     /// A read-only window over the first `count` bytes, of which some may not be there yet: a file that grows needs no
     /// other window. Reading beyond the end is an error, or zeros up to the end of a page.
     func window(count: Int) throws(FileError) -> any ReadWindow
-    /// Whether all of the range is in memory, so that reading it would not wait for the disk.
-    func isResident(_ range: Range<Int>) -> Bool
-    /// Asks for the range to be read ahead.
+    /// Asks for the range to be read ahead; does not wait for it.
     func willNeed(_ range: Range<Int>)
     /// What regions are sent from: the file as the file system that opened it knows it.
     var source: any FileSource { get }
@@ -106,6 +104,9 @@ package protocol ReadWindow: AnyObject, Sendable {
     func load<Value: FixedWidthInteger & BitwiseCopyable>(
         _ type: Value.Type, at position: Int
     ) throws(FileError) -> Value
+    /// Whether all of the range is in memory and up to date, so that neither the window nor a read of the file would
+    /// wait for the disk. Only a moment's answer: the range may have to go for others.
+    func isResident(_ range: Range<Int>) -> Bool
 }
 
 /// A failed file operation.
@@ -123,6 +124,8 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         case tooManyOpenFiles
         case locked
         case notEmpty
+        /// What was asked for is not in memory, and the caller said that it cannot wait for the disk.
+        case wouldWait
         case other
     }
 
@@ -139,6 +142,9 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         self.path = path
         self.errno = errno
     }
+
+    /// What is asked for is not in memory.
+    package static let wouldWait = FileError(.wouldWait, "read without waiting", path: "")
 
     package var description: String { "\(operation) \(path): \(kind) (errno \(errno))" }
 }

@@ -131,6 +131,5 @@ private final class FolderFile: File {
         try guarded("mmap") { () throws(FileError) in try inner.window(count: count) }
     }
 
-    func isResident(_ range: Range<Int>) -> Bool { inner.isResident(range) }
     func willNeed(_ range: Range<Int>) { inner.willNeed(range) }
 }

@@ -18,12 +18,14 @@ internal import Synchronization
 package final class LogFolder: Sendable {
     /// From so many files on, syncs of the whole disk cost less than those of the files.
     package static let sharedSyncMin = 8
-    private static let lockName = ".lock"
-    private static let cleanName = ".kafka_cleanshutdown"
+    package static let lockName = ".lock"
+    static let cleanName = ".kafka_cleanshutdown"
     private static let recoveryPoints = "recovery-point-offset-checkpoint"
     private static let highWatermarks = "replication-offset-checkpoint"
     private static let startOffsets = "log-start-offset-checkpoint"
     private static let cleanedOffsets = "cleaner-offset-checkpoint"
+    /// The names of all checkpoints, in the order of `Checkpoints`.
+    static let checkpointNames = [recoveryPoints, highWatermarks, startOffsets, cleanedOffsets]
 
     package let path: String
     /// What watches over this folder's syncs; all that happens in it goes this way.

@@ -55,7 +55,7 @@ package struct LogLoader {
     /// Opens the log; an empty folder becomes an empty log that starts at `startOffset`.
     package mutating func load(startOffset: Offset = .zero) throws(StorageError) -> PartitionLog {
         try SegmentSwap.recover(directory, fileSystem)
-        let files = try segmentFiles()
+        var files = try segmentFiles()
         var segments: [Segment] = []
         // A roll leaves a snapshot; where it is not there, a segment could not be removed without losing the producers.
         var missing: [(offset: Offset, producers: ProducerStates)] = []
@@ -81,6 +81,8 @@ package struct LogLoader {
             }
             // The records up to the log start were lost before they were deleted. No offset gets another record.
             try removeSegments(files.logs[...])
+            for offset in files.snapshots { try remove(SegmentFiles.name(offset, .producerSnapshot)) }
+            files.snapshots = []
             segments = []
             producers = ProducerStates()
             tail = LogTail(at: startOffset)
@@ -221,7 +223,8 @@ package struct LogLoader {
         var aborted = isDurable ? try decodeAborted(base) : []
         var tail = LogTail(at: base)
         try tail.resume(behind: offsets, times, file: file, fileSize: size)
-        var scanner = SegmentScanner(file, from: tail.segmentSize, offset: tail.endOffset, fileSize: size)
+        let foundSize = tail.segmentSize
+        var scanner = SegmentScanner(file, from: foundSize, offset: tail.endOffset, fileSize: size)
         while let batch = try scanner.next() {
             guard batch.header.lastOffset - base <= Int64(Int32.max) else {
                 throw .corrupt(path: file.path, position: tail.segmentSize, reason: "an offset too far from its segment")
@@ -244,7 +247,7 @@ package struct LogLoader {
         let segment = Segment(
             active: file, base: base, directory: directory, fileSystem: fileSystem,
             capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times,
-            aborted: aborted)
+            aborted: aborted, foundSize: foundSize)
         if let next, !isTorn {
             try seal(segment, tail)
             // The next start believes what lies below the recovery point, the indexes that were made now among it.

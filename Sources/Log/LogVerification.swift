@@ -122,7 +122,8 @@ package struct LogVerification {
             let end = isClean ? "the last stop was orderly" : "the log was durable below \(recoveryPoint)"
             throw .corrupt(path: cut.path, position: cut.position, reason: "\(place); \(end)")
         }
-        if let next = try goodBatch(in: file, after: cut.position, size: size, offset: cut.offset) {
+        let offsets = cut.offset..<Offset(.max)
+        if let next = try BatchSearch.goodBatch(in: file, cut.position + 1..<size, offsets: offsets) {
             throw .corrupt(
                 path: cut.path, position: cut.position, reason: "\(place); a good batch follows at byte \(next)")
         }
@@ -132,7 +133,7 @@ package struct LogVerification {
                 let file = try fileSystem.open(path, .read)
                 return (file, try file.size())
             }
-            guard try goodBatch(in: file, after: -1, size: size, offset: cut.offset) == nil else {
+            guard try BatchSearch.goodBatch(in: file, 0..<size, offsets: offsets) == nil else {
                 throw .corrupt(
                     path: cut.path, position: cut.position, reason: "\(place); good batches follow in \(path)")
             }
@@ -142,30 +143,5 @@ package struct LogVerification {
             try file.sync()
         }
         return cut
-    }
-
-    /// The first position behind `position` where a whole batch with a right checksum begins, of `offset` or later.
-    private func goodBatch(
-        in file: any File, after position: Int, size: Int, offset: Offset
-    ) throws(StorageError) -> Int? {
-        var start = position + 1
-        while start + BatchHeader.size <= size {
-            let block = try storage { () throws(FileError) in
-                try file.read(at: start, count: min(SegmentScanner.blockSize, size - start))
-            }
-            let candidates = max(0, block.count - BatchHeader.size + 1)
-            for index in 0..<candidates where Int8(bitPattern: block[index + 16]) == BatchHeader.currentMagic {
-                guard let header = BatchHeader(block, at: index), header.isPlausible, header.baseOffset >= offset,
-                    header.byteCount <= size - start - index
-                else { continue }
-                let bytes = try storage { () throws(FileError) in
-                    try file.read(at: start + index, count: header.byteCount)
-                }
-                if RecordBatch(bytes)?.hasValidChecksum ?? false { return start + index }
-            }
-            guard candidates > 0 else { return nil }
-            start += candidates
-        }
-        return nil
     }
 }

@@ -64,9 +64,11 @@ package struct OffsetIndex: Sendable {
         return writer.finishSlice()
     }
 
-    private func entry(at index: Int) throws(FileError) -> Entry {
+    /// The entry at `index`; `.wouldWait` if it is not in memory and the caller may not wait.
+    package func entry(at index: Int, mayWait: Bool = true) throws(FileError) -> Entry {
         guard let window else { return entries[index] }
         let position = index * OffsetIndex.entrySize
+        guard mayWait || window.isResident(position..<position + OffsetIndex.entrySize) else { throw .wouldWait }
         return Entry(
             relativeOffset: try window.load(Int32.self, at: position),
             position: try window.load(Int32.self, at: position + 4))
@@ -76,12 +78,12 @@ package struct OffsetIndex: Sendable {
     package func last() throws(FileError) -> Entry? { count == 0 ? nil : try entry(at: count - 1) }
 
     /// The first index of an entry that does not satisfy `isBelow`.
-    private func count(where isBelow: (Entry) -> Bool) throws(FileError) -> Int {
+    private func count(mayWait: Bool = true, where isBelow: (Entry) -> Bool) throws(FileError) -> Int {
         var low = 0
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            if isBelow(try entry(at: middle)) { low = middle + 1 } else { high = middle }
+            if isBelow(try entry(at: middle, mayWait: mayWait)) { low = middle + 1 } else { high = middle }
         }
         return low
     }
@@ -92,9 +94,14 @@ package struct OffsetIndex: Sendable {
         return below == 0 ? 0 : Int(try entry(at: below - 1).position)
     }
 
+    /// How many entries lie at or below `relativeOffset`.
+    package func count(atOrBelow relativeOffset: Int64, mayWait: Bool) throws(FileError) -> Int {
+        try count(mayWait: mayWait) { Int64($0.relativeOffset) <= relativeOffset }
+    }
+
     /// The relative offset of the first entry that points to `position` or behind it; nil if none does.
-    package func relativeOffset(atOrBehind position: Int) throws(FileError) -> Int32? {
-        let below = try count { Int($0.position) < position }
-        return below == count ? nil : try entry(at: below).relativeOffset
+    package func relativeOffset(atOrBehind position: Int, mayWait: Bool) throws(FileError) -> Int32? {
+        let below = try count(mayWait: mayWait) { Int($0.position) < position }
+        return below == count ? nil : try entry(at: below, mayWait: mayWait).relativeOffset
     }
 }

@@ -89,7 +89,8 @@ extension PartitionLog {
         try SegmentSwap.rename(base, in: directory, from: SegmentFiles.swapSuffix, to: "", fileSystem)
         let path = directory + "/" + SegmentFiles.name(base, .log)
         let file = try storage { () throws(FileError) in try fileSystem.open(path, .update) }
-        let new = Segment(sealed: file, base: base, directory: directory, fileSystem: fileSystem, size: size)
+        let new = Segment(
+            sealed: file, base: base, directory: directory, fileSystem: fileSystem, size: size, isChecked: true)
         // Whoever appends adds behind the range, and removals wait for their turn: it is still where it was.
         published.withLock { $0.segments.replaceSubrange(range, with: [new]) }
         return paths

@@ -29,7 +29,9 @@ extension PartitionLog {
 
     /// Makes durable what `mark` stands for, file by file.
     package func sync(_ mark: SyncMark) throws(StorageError) {
-        try maintenanceTurn.withLock { _ throws(StorageError) in try syncFiles(mark) }
+        try maintenanceTurn.withLock { _ throws(StorageError) in
+            if !isRetired.load(ordering: .relaxed) { try syncFiles(mark) }
+        }
         endSync(mark)
     }
 
@@ -42,9 +44,12 @@ extension PartitionLog {
         let hasRolled = view.active.base.rawValue > directorySyncedAt.load(ordering: .relaxed)
         let isDue = hasRolled || !snapshots.withLock { $0.isEmpty }
         guard isDue || end.rawValue > recoveryPoint.load(ordering: .acquiring) else { return nil }
-        try writeEpochs(fileSystem)
-        let hasSnapshots = try writeSnapshots(fileSystem)
-        return SyncMark(view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots)
+        return try maintenanceTurn.withLock { _ throws(StorageError) in
+            guard !isRetired.load(ordering: .relaxed) else { return nil }
+            try writeEpochs(fileSystem)
+            let hasSnapshots = try writeSnapshots(fileSystem)
+            return SyncMark(view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots)
+        }
     }
 
     /// Everything that `mark` stands for is on the disk.

@@ -2,6 +2,7 @@
 //
 // A fetch is answered with a range of one segment's file that begins with the batch that holds the asked offset.
 // The range may end in the middle of a batch (clients drop the rest), but at least the first batch is whole (KIP-74).
+// It ends before a damaged place; a read that begins in one is an error that names it.
 
 package import Basics
 package import Bytes
@@ -17,47 +18,60 @@ package struct LogRead: Sendable {
     package var endOffset: Offset
     /// No record of the range lies at this offset or behind it. Close to the end of the range, by an index entry.
     package var deliveredEnd: Offset
+    /// What a reader who goes on in order needs next, to be read ahead.
+    package var ahead: ReadAhead?
 
     package var count: Int { region?.count ?? 0 }
+}
+
+/// A range of a segment's file to be read ahead.
+package struct ReadAhead: Sendable {
+    let file: any File
+    let range: Range<Int>
+
+    /// Asks the system for it. May block for a moment.
+    package func begin() { file.willNeed(range) }
 }
 
 /// Why a read cannot be answered.
 package enum ReadFailure: Error, Sendable {
     case offsetOutOfRange
     case storage(StorageError)
+    /// The asked offset lies where the log is damaged.
+    case damaged(Damage, path: String)
 }
 
 extension PartitionLog {
+    /// A reader in order is given twice this ahead.
+    private static let aheadSize = 4 << 20
+
     /// Batches from the one that holds `offset`, none that begins at `limit` or later, about `countMax` bytes.
     /// `wholeFirst`: the first batch is given whole even if it is larger than that.
     package func read(
-        from offset: Offset, limit: Offset, countMax: Int, wholeFirst: Bool
+        from offset: Offset, limit: Offset, countMax: Int, wholeFirst: Bool, _ wait: DiskWait = .allowed
     ) throws(ReadFailure) -> LogRead {
         let view = view
         guard offset >= view.startOffset, offset <= view.end else { throw .offsetOutOfRange }
         var answer = LogRead(region: nil, startOffset: view.startOffset, endOffset: view.end, deliveredEnd: offset)
         let limit = min(limit, view.end)
         guard offset < limit else { return answer }
-        do {
-            let scratch = Memory(capacity: BatchHeader.size)
-            var index = PartitionLog.segmentIndex(holding: offset, in: view)
-            while index < view.segments.count {
-                let segment = view.segments[index]
-                guard segment.base < limit else { break }
-                if let found = try locate(offset, index: index, view: view, scratch: scratch) {
-                    answer.region = try region(
-                        found, index: index, view: view, limit: limit, countMax: countMax, wholeFirst: wholeFirst,
-                        scratch: scratch)
-                    answer.deliveredEnd = try deliveredEnd(
-                        answer.region, from: offset, index: index, view: view, limit: limit)
-                    break
+        var index = PartitionLog.segmentIndex(holding: offset, in: view)
+        while index < view.segments.count, view.segments[index].base < limit {
+            var reading = SegmentReading(self, index, in: view, wait)
+            do {
+                if let found = try locate(offset, &reading) {
+                    try fill(&answer, found, &reading, index, view, limit, countMax, wholeFirst)
+                    return answer
                 }
-                index += 1
+            } catch {
+                throw .storage(error)
             }
-            return answer
-        } catch {
-            throw .storage(error)
+            if let damage = reading.passed, damage.offsets.contains(offset) {
+                throw .damaged(damage, path: reading.segment.path(.log))
+            }
+            index += 1
         }
+        return answer
     }
 
     /// The last segment whose base is at or below `offset`.
@@ -75,43 +89,51 @@ extension PartitionLog {
         view.size(of: index)
     }
 
-    /// The first batch of the segment that ends at or behind `offset`.
+    /// The first batch of the segment that ends at or behind `offset`; nil if there is none, or if the offset lies in the
+    /// damaged place that the reading passed last.
     func locate(
-        _ offset: Offset, index: Int, view: Published, scratch: Memory
+        _ offset: Offset, _ reading: inout SegmentReading
     ) throws(StorageError) -> (position: Int, header: BatchHeader)? {
-        let segment = view.segments[index]
-        let end = publishedSize(of: index, in: view)
-        var position = try segment.scanStart(for: offset)
-        while let header = try segment.header(at: position, end: end, scratch: scratch) {
-            if header.lastOffset >= offset { return (position, header) }
-            position += header.byteCount
+        var position = try reading.start(for: offset)
+        while let found = try reading.next(at: position) {
+            if found.header.lastOffset >= offset {
+                let isLost = found.header.baseOffset > offset && (reading.passed?.offsets.contains(offset) ?? false)
+                return isLost ? nil : found
+            }
+            position = found.position + found.header.byteCount
         }
         return nil
     }
 
-    private func deliveredEnd(
-        _ region: FileRegion?, from offset: Offset, index: Int, view: Published, limit: Offset
-    ) throws(StorageError) -> Offset {
-        guard let region else { return offset }
-        let segmentEnd = index + 1 < view.segments.count ? view.segments[index + 1].base : limit
-        let indexed = try view.segments[index].offset(atOrBehind: region.position + region.count)
-        return max(offset, min(indexed ?? segmentEnd, limit))
-    }
-
-    private func region(
-        _ first: (position: Int, header: BatchHeader), index: Int, view: Published, limit: Offset, countMax: Int,
-        wholeFirst: Bool, scratch: Memory
-    ) throws(StorageError) -> FileRegion? {
-        let segment = view.segments[index]
+    private func fill(
+        _ answer: inout LogRead, _ first: (position: Int, header: BatchHeader), _ reading: inout SegmentReading,
+        _ index: Int, _ view: Published, _ limit: Offset, _ countMax: Int, _ wholeFirst: Bool
+    ) throws(StorageError) {
         var end = publishedSize(of: index, in: view)
-        let isBounded = index + 1 < view.segments.count ? limit >= view.segments[index + 1].base : limit >= view.end
-        if !isBounded {
-            guard first.header.baseOffset < limit else { return nil }
-            if let next = try locate(limit, index: index, view: view, scratch: scratch) { end = next.position }
+        let segmentEnd = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
+        if limit < segmentEnd {
+            guard first.header.baseOffset < limit else { return }
+            if let next = try locate(limit, &reading) { end = next.position }
         }
         var count = min(end - first.position, countMax)
         if wholeFirst { count = max(count, min(first.header.byteCount, end - first.position)) }
-        guard count > 0 else { return nil }
-        return FileRegion(source: segment.file.source, position: first.position, count: count)
+        guard count > 0 else { return }
+        let sound = try reading.soundEnd(of: first.position..<first.position + count)
+        let range = first.position..<min(first.position + count, sound)
+        try reading.load(range)
+        answer.region = FileRegion(source: reading.segment.file.source, position: range.lowerBound, count: range.count)
+        let indexed = try reading.segment.offset(atOrBehind: range.upperBound, mayWait: reading.mayWait)
+        answer.deliveredEnd = max(answer.deliveredEnd, min(indexed ?? min(segmentEnd, limit), limit))
+        answer.ahead = ahead(of: range, end, reading)
+    }
+
+    /// Whoever enters a stretch of the file gets the next one; who had to wait, this one too.
+    private func ahead(of range: Range<Int>, _ end: Int, _ reading: SegmentReading) -> ReadAhead? {
+        let size = PartitionLog.aheadSize
+        let entered = range.upperBound / size
+        guard reading.mayWait || range.lowerBound / size != entered else { return nil }
+        let start = reading.mayWait ? range.upperBound : (entered + 1) * size
+        let target = min(end, (entered + 2) * size)
+        return start < target ? ReadAhead(file: reading.segment.file, range: start..<target) : nil
     }
 }

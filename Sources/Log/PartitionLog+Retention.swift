@@ -21,6 +21,14 @@ extension PartitionLog {
     /// Waits for the maintenance under way; from now on there is none, and the folder may be renamed or closed.
     package func endMaintenance() { maintenanceTurn.withLock { $0 = true } }
 
+    /// The same for a log that is deleted; it is not synced any more either.
+    package func retire() {
+        maintenanceTurn.withLock { hasEnded in
+            hasEnded = true
+            isRetired.store(true, ordering: .relaxed)
+        }
+    }
+
     // MARK: Looking
 
     /// What retention would remove: the log start offset that follows from it, or nil if all stays.

@@ -38,11 +38,13 @@ extension PartitionLog {
 
     /// The transactions that were taken back and may have records in `offsets`. Their entries stand where their markers
     /// do, so that segments behind the range are looked at until one says that no earlier transaction was open.
-    package func abortedTransactions(in offsets: Range<Offset>) throws(StorageError) -> [AbortedTransaction] {
+    package func abortedTransactions(
+        in offsets: Range<Offset>, mayWait: Bool = true
+    ) throws(StorageError) -> [AbortedTransaction] {
         let view = view
         var found: [AbortedTransaction] = []
         for segment in view.segments[PartitionLog.segmentIndex(holding: offsets.lowerBound, in: view)...] {
-            for entry in try segment.abortedTransactions() {
+            for entry in try segment.abortedTransactions(mayWait: mayWait) {
                 if entry.lastOffset >= offsets.lowerBound, entry.firstOffset < offsets.upperBound {
                     found.append(entry)
                 }

@@ -37,8 +37,11 @@ extension PartitionLog {
     private func cut(at offset: Offset) throws(StorageError) -> Cut {
         let view = view
         let index = PartitionLog.segmentIndex(holding: offset, in: view)
-        let scratch = Memory(capacity: BatchHeader.size)
-        guard let found = try locate(offset, index: index, view: view, scratch: scratch) else {
+        var reading = SegmentReading(self, index, in: view, .allowed)
+        guard let found = try locate(offset, &reading) else {
+            if let lost = reading.passed, lost.offsets.contains(offset) {
+                return Cut(segment: index, size: lost.bytes.lowerBound, end: min(offset, lost.offsets.lowerBound))
+            }
             return Cut(segment: index, size: publishedSize(of: index, in: view), end: offset)
         }
         return Cut(segment: index, size: found.position, end: min(offset, found.header.baseOffset))

@@ -57,6 +57,8 @@ package final class PartitionLog: Sendable {
     let closedAt = Atomic<Int64>(-1)
     /// The turn of those who go by the names of the log's files; true when there is to be no maintenance any more.
     let maintenanceTurn = Mutex(false)
+    /// The folder is on its way out: nothing in it need be durable any more.
+    let isRetired = Atomic(false)
     let compactionStanding = Mutex(CompactionStanding())
 
     /// A log whose segments were loaded and whose tail is known.

@@ -4,9 +4,8 @@
 // file's size. A sealed segment does not change any more.
 
 package import Basics
-package import Bytes
+internal import Bytes
 package import Environment
-package import Records
 internal import Synchronization
 
 /// A segment. Shared by the log and its readers; the files close with the last of them.
@@ -14,12 +13,14 @@ package final class Segment: Sendable {
     package let base: Offset
     package let directory: String
     package let file: any File
-    private let fileSystem: any FileSystem
-    private let state: Mutex<State>
+    let fileSystem: any FileSystem
+    let state: Mutex<State>
     /// Bytes that the window covers: room for the segment to grow.
-    private let capacity: Int
+    let capacity: Int
+    /// Bytes at the beginning that were found on disk, and are checked before they are served.
+    let foundSize: Int
 
-    private struct State {
+    struct State {
         var offsets: OffsetIndex?
         var times: TimeIndex?
         /// Nil until the file was read.
@@ -31,29 +32,37 @@ package final class Segment: Sendable {
         var largestTimestamp: Timestamp?
         /// The files may have other names by now: what is open stays open.
         var isPinned = false
+        var soundness: Soundness
     }
 
-    /// A segment with its indexes in memory, to be appended to.
+    /// A segment with its indexes in memory, to be appended to. `foundSize`: bytes that nobody has checked yet.
     package init(
         active file: any File, base: Offset, directory: String, fileSystem: any FileSystem, capacity: Int,
-        offsets: OffsetIndex = OffsetIndex(), times: TimeIndex = TimeIndex(), aborted: [AbortedTransaction] = []
+        offsets: OffsetIndex = OffsetIndex(), times: TimeIndex = TimeIndex(), aborted: [AbortedTransaction] = [],
+        foundSize: Int = 0
     ) {
         self.file = file
         self.base = base
         self.directory = directory
         self.fileSystem = fileSystem
         self.capacity = capacity
-        state = Mutex(State(offsets: offsets, times: times, aborted: aborted))
+        self.foundSize = foundSize
+        state = Mutex(
+            State(offsets: offsets, times: times, aborted: aborted, soundness: Soundness(foundSize: foundSize)))
     }
 
-    /// A sealed segment; its indexes are opened when they are first asked for.
-    package init(sealed file: any File, base: Offset, directory: String, fileSystem: any FileSystem, size: Int) {
+    /// A sealed segment; its indexes are opened when they are first asked for. `isChecked`: this process wrote it.
+    package init(
+        sealed file: any File, base: Offset, directory: String, fileSystem: any FileSystem, size: Int,
+        isChecked: Bool = false
+    ) {
         self.file = file
         self.base = base
         self.directory = directory
         self.fileSystem = fileSystem
         capacity = size
-        state = Mutex(State(size: size))
+        foundSize = isChecked ? 0 : size
+        state = Mutex(State(size: size, soundness: Soundness(foundSize: foundSize)))
     }
 
     /// Bytes of the segment, once it is sealed.
@@ -80,9 +89,10 @@ package final class Segment: Sendable {
         state.withLock { $0.aborted?.append(transaction) }
     }
 
-    /// The transactions whose abort markers lie here.
-    package func abortedTransactions() throws(StorageError) -> [AbortedTransaction] {
+    /// The transactions whose abort markers lie here. The file is read once; not by one who may not wait.
+    package func abortedTransactions(mayWait: Bool = true) throws(StorageError) -> [AbortedTransaction] {
         if let aborted = state.withLock({ $0.aborted }) { return aborted }
+        guard mayWait else { throw .file(.wouldWait) }
         let path = path(.transactionIndex)
         var found: [AbortedTransaction] = []
         if let content = try CheckpointFile.content(path, fileSystem) {
@@ -149,7 +159,7 @@ package final class Segment: Sendable {
     package func openIndexes() throws(StorageError) {
         state.withLock { $0.isPinned = true }
         _ = try scanStart(for: base)
-        try withTimes { _ in }
+        try withTimes(mayWait: true) { _ in }
         _ = try abortedTransactions()
     }
 
@@ -158,7 +168,7 @@ package final class Segment: Sendable {
     package func largestTimestamp() throws(StorageError) -> Timestamp {
         if let known = state.withLock({ $0.largestTimestamp }) { return known }
         let isOpen = state.withLock { $0.times != nil }
-        let last = try withTimes { index throws(FileError) in try index.last() }
+        let last = try withTimes(mayWait: true) { index throws(FileError) in try index.last() }
         let timestamp = if let last { last.timestamp } else { try lastChange() }
         state.withLock { state in
             state.largestTimestamp = timestamp
@@ -171,85 +181,5 @@ package final class Segment: Sendable {
     package func lastChange() throws(StorageError) -> Timestamp {
         let found = try storage { () throws(FileError) in try fileSystem.attributes(path(.log)) }
         return Timestamp(milliseconds: found?.modified ?? .max)
-    }
-
-    private func offsets(_ state: inout State) throws(FileError) -> OffsetIndex {
-        if let index = state.offsets { return index }
-        let index = OffsetIndex(window: try openWindow(.offsetIndex, entrySize: OffsetIndex.entrySize))
-        state.offsets = index
-        return index
-    }
-
-    private func openWindow(_ kind: SegmentFileKind, entrySize: Int) throws(FileError) -> any ReadWindow {
-        let file = try fileSystem.open(path(kind), .read)
-        let size = try file.size()
-        return try file.window(count: size - size % entrySize)
-    }
-
-    /// The start of a scan for `offset`: a batch begins there, and none that holds the offset lies before it.
-    package func scanStart(for offset: Offset) throws(StorageError) -> Int {
-        try storage { () throws(FileError) in
-            try state.withLock { state throws(FileError) -> Int in
-                try offsets(&state).position(atOrBelow: offset - base)
-            }
-        }
-    }
-
-    /// The last offset of a batch that begins at `position` or behind it, if the offset index has one.
-    package func offset(atOrBehind position: Int) throws(StorageError) -> Offset? {
-        try storage { () throws(FileError) in
-            try state.withLock { state throws(FileError) -> Offset? in
-                try offsets(&state).relativeOffset(atOrBehind: position).map { base + Int64($0) }
-            }
-        }
-    }
-
-    private func withTimes<Result>(
-        _ body: (TimeIndex) throws(FileError) -> Result
-    ) throws(StorageError) -> Result {
-        try storage { () throws(FileError) in
-            try state.withLock { state throws(FileError) -> Result in
-                if let index = state.times { return try body(index) }
-                let index = TimeIndex(window: try openWindow(.timeIndex, entrySize: TimeIndex.entrySize))
-                state.times = index
-                return try body(index)
-            }
-        }
-    }
-
-    /// An offset up to which every record of the segment is older than `timestamp`.
-    package func offset(below timestamp: Timestamp) throws(StorageError) -> Offset {
-        let relative = try withTimes { index throws(FileError) in try index.relativeOffset(below: timestamp) }
-        return base + Int64(relative)
-    }
-
-    /// The last entry of the time index.
-    package func lastTimeEntry() throws(StorageError) -> TimeIndex.Entry? {
-        try withTimes { index throws(FileError) in try index.last() }
-    }
-
-    private func window() throws(FileError) -> any ReadWindow {
-        try state.withLock { state throws(FileError) -> any ReadWindow in
-            if let window = state.window { return window }
-            let window = try file.window(count: capacity)
-            state.window = window
-            return window
-        }
-    }
-
-    /// The header of the batch at `position`, which must end below `end`, the published size.
-    package func header(at position: Int, end: Int, scratch: Memory) throws(StorageError) -> BatchHeader? {
-        guard position + BatchHeader.size <= end else { return nil }
-        let copied = try storage { () throws(FileError) -> ByteSlice in
-            guard position + BatchHeader.size <= capacity else {
-                return try file.read(at: position, count: BatchHeader.size)
-            }
-            try window().copy(at: position, count: BatchHeader.size, into: scratch)
-            return ByteSlice(scratch, offset: 0, count: BatchHeader.size)
-        }
-        guard let header = BatchHeader(copied), header.isPlausible, header.byteCount <= end - position else {
-            throw .corrupt(path: path(.log), position: position, reason: "no batch begins here")
-        }
-        return header
     }
 }

@@ -58,6 +58,5 @@ private final class UnsyncedFile: File {
     func sync() {}
     func truncate(to size: Int) throws(FileError) { try file.truncate(to: size) }
     func window(count: Int) throws(FileError) -> any ReadWindow { try file.window(count: count) }
-    func isResident(_ range: Range<Int>) -> Bool { file.isResident(range) }
     func willNeed(_ range: Range<Int>) { file.willNeed(range) }
 }

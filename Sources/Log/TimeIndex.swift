@@ -74,24 +74,28 @@ package struct TimeIndex: Sendable {
         return writer.finishSlice()
     }
 
-    private func entry(at index: Int) throws(FileError) -> Entry {
+    private func entry(at index: Int, _ mayWait: Bool) throws(FileError) -> Entry {
         guard let window else { return entries[index] }
         let position = index * TimeIndex.entrySize
+        guard mayWait || window.isResident(position..<position + TimeIndex.entrySize) else { throw .wouldWait }
         return Entry(
             timestamp: Timestamp(milliseconds: try window.load(Int64.self, at: position)),
             relativeOffset: try window.load(Int32.self, at: position + 8))
     }
 
-    package func last() throws(FileError) -> Entry? { count == 0 ? nil : try entry(at: count - 1) }
+    /// The last entry, or nil of an empty index; `.wouldWait` if it is not in memory and the caller may not wait.
+    package func last(mayWait: Bool = true) throws(FileError) -> Entry? {
+        count == 0 ? nil : try entry(at: count - 1, mayWait)
+    }
 
     /// The relative offset up to which every record is older than `timestamp`: the greatest entry below it, else 0.
-    package func relativeOffset(below timestamp: Timestamp) throws(FileError) -> Int32 {
+    package func relativeOffset(below timestamp: Timestamp, mayWait: Bool) throws(FileError) -> Int32 {
         var low = 0
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            if try entry(at: middle).timestamp < timestamp { low = middle + 1 } else { high = middle }
+            if try entry(at: middle, mayWait).timestamp < timestamp { low = middle + 1 } else { high = middle }
         }
-        return low == 0 ? 0 : try entry(at: low - 1).relativeOffset
+        return low == 0 ? 0 : try entry(at: low - 1, mayWait).relativeOffset
     }
 }

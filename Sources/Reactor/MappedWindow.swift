@@ -78,4 +78,11 @@ package final class MappedWindow: ReadWindow, @unchecked Sendable {
         }
         return Value(bigEndian: value)
     }
+
+    package func isResident(_ range: Range<Int>) -> Bool {
+        guard range.lowerBound >= 0, range.upperBound <= count else { return false }
+        // Safety: the range lies inside the mapping, whose pages are asked about and not touched.
+        guard !range.isEmpty, let base = unsafe base else { return range.isEmpty }
+        return unsafe martlet_mapped_is_resident(base, range.lowerBound, range.count) == 1
+    }
 }

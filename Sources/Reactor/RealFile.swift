@@ -107,10 +107,6 @@ package final class RealFile: File {
         return try MappedWindow(descriptor.raw, count: count, path: path)
     }
 
-    package func isResident(_ range: Range<Int>) -> Bool {
-        martlet_is_resident(descriptor.raw, Int64(range.lowerBound), Int64(range.count)) == 1
-    }
-
     package func willNeed(_ range: Range<Int>) {
         _ = martlet_will_need(descriptor.raw, Int64(range.lowerBound), Int64(range.count))
     }

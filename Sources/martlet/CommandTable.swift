@@ -11,6 +11,7 @@ enum CommandTable {
         OffsetsCommand.spec,
         ConfigCommand.spec,
         StorageCommand.spec,
+        LogCommand.spec,
         ProtocolCommand.spec,
         CompletionCommand.spec,
     ]

@@ -12,7 +12,7 @@ enum OffsetsCommand {
         arguments: "TOPIC | --segment FILE",
         details: "A dump walks over every batch and checks it; exit code 1 if anything is wrong.",
         options: TopicOffsets.spec.options + [
-            OptionSpec("--segment", "--files", value: "FILE", "A .log, .index or .timeindex file to show and verify."),
+            OptionSpec("--segment", "--files", value: "FILE", "A .log, .index, .timeindex, .txnindex, .snapshot or .checkpoint file."),
             OptionSpec("--records", "--print-data-log", "With --segment: the records too."),
         ],
         examples: TopicOffsets.spec.examples + [

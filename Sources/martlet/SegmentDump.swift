@@ -120,7 +120,8 @@ struct SegmentDump {
         let sequence = BatchHeader.sequence(header.baseSequence, advancedBy: record.offsetDelta)
         try write(
             [
-                ("offset", .int(record.offset.rawValue)), ("CreateTime", .int(record.timestamp.milliseconds)),
+                ("offset", .int(record.offset.rawValue)),
+                (header.isLogAppendTime ? "LogAppendTime" : "CreateTime", .int(record.timestamp.milliseconds)),
                 ("keySize", .int(record.key?.count ?? -1)), ("valueSize", .int(record.value?.count ?? -1)),
                 ("sequence", .int(sequence)), ("headerKeys", .array(headers)),
                 ("key", content(record.key)), ("payload", content(record.value)),

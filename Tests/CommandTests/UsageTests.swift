@@ -15,7 +15,7 @@ import Testing
         for path in [
             ["broker"], ["produce"], ["consume"], ["topic"], ["topic", "create"], ["topic", "list"], ["topic", "describe"],
             ["topic", "set"], ["topic", "unset"], ["topic", "delete"], ["topic", "offsets"], ["topic", "add-partitions"],
-            ["offsets"], ["config"], ["config", "check"], ["storage"], ["storage", "random-uuid"], ["storage", "format"],
+            ["offsets"], ["log"], ["log", "verify"], ["log", "repair"], ["config"], ["config", "check"], ["storage"], ["storage", "random-uuid"], ["storage", "format"],
             ["protocol"], ["completion"],
         ] {
             let run = try Program.run(path + ["--help"])

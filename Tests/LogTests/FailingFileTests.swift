@@ -94,7 +94,6 @@ private final class FailingFile: File {
         try real.truncate(to: size)
     }
     func window(count: Int) throws(FileError) -> any ReadWindow { try real.window(count: count) }
-    func isResident(_ range: Range<Int>) -> Bool { real.isResident(range) }
     func willNeed(_ range: Range<Int>) {}
 }
 

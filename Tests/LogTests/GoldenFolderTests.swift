@@ -38,6 +38,17 @@ import Testing
         #expect(compared > 100)
     }
 
+    @Test func `a check finds no fault in a folder that Kafka left`() throws {
+        let folder = Folder()
+        let data = try folder.unpack("data-clean.tar.zst")
+        let check = try FolderCheck(data, RealFileSystem(), isOnline: false)
+        #expect(check.findings == [] && check.isClean)
+        for partition in try check.partitions() {
+            let report = try check.check(partition)
+            #expect(report.findings.map(\.text) == [], "\(partition)")
+        }
+    }
+
     /// Reads and removes the index files of a partition.
     private static func takeIndexes(_ directory: String) throws -> [String: Data] {
         var taken: [String: Data] = [:]

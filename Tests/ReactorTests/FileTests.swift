@@ -185,8 +185,11 @@ private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncati
         try withFolder { folder in
             let file = try files.open("\(folder)/f", .create)
             try file.write([ByteSlice(pattern(100_000))], at: 0)
-            #expect(file.isResident(0..<100_000))
-            #expect(file.isResident(4_095..<4_097))
+            let window = try file.window(count: 100_000)
+            #expect(window.isResident(0..<100_000))
+            #expect(window.isResident(4_095..<4_097))
+            #expect(window.isResident(5..<5))
+            #expect(!window.isResident(99_999..<100_001), "beyond the window nothing is known")
             file.willNeed(0..<100_000)
         }
     }

@@ -277,7 +277,7 @@ private final class LogHistory {
         let now = Timestamp(milliseconds: 1_000_000)
         let range = try current.cleanableRange(stable: current.endOffset, now: now)
         guard range.end > range.firstDirty else { return }
-        let table = CompactionRun.Table(bytes: world.number(in: 100...4000), loadFactor: 0.9, seed: (1, world.next()))
+        let table = CompactionRun.Table(bytes: world.number(in: 400...4000), loadFactor: 0.9, seed: (1, world.next()))
         let run = try CompactionRun(current, range, table, now: now)
         wasCompacted = true
         while true {

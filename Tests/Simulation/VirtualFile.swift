@@ -13,8 +13,12 @@ final class Inode {
     /// Wall-clock milliseconds of the last change.
     private(set) var modified: Int64 = 0
     private let world: World
+    private var pressure: SeededRandom
 
-    init(_ world: World) { self.world = world }
+    init(_ world: World) {
+        self.world = world
+        pressure = SeededRandom(seed: world.seed)
+    }
 
     enum Change {
         case write(position: Int, bytes: [UInt8])
@@ -44,6 +48,9 @@ final class Inode {
         for change in pending { apply(change, to: &synced) }
         pending = []
     }
+
+    /// By a chance of the file's own, so that a question changes nothing else: other processes press on the memory.
+    func isResident() -> Bool { Int.random(in: 0..<100, using: &pressure) < 70 }
 
     /// A sync failed: the kernel takes the pages for clean, and they never reach the disk.
     func drop() { pending = [] }
@@ -223,7 +230,6 @@ final class VirtualFile: File, @unchecked Sendable {
     }
 
     func window(count: Int) throws(FileError) -> any ReadWindow { VirtualWindow(self, count: count) }
-    func isResident(_ range: Range<Int>) -> Bool { true }
     func willNeed(_ range: Range<Int>) {}
 
     /// Whether a region of the file could be sent.
@@ -254,4 +260,6 @@ final class VirtualWindow: ReadWindow {
     ) throws(FileError) -> Value {
         try bytes(at: position, MemoryLayout<Value>.size).load(type, at: 0)
     }
+
+    func isResident(_ range: Range<Int>) -> Bool { file.inode.isResident() }
 }

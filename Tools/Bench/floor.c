@@ -2,10 +2,11 @@
 // for one partition), checks the CRC of the batch, writes base offset and epoch into it, appends it to a file with one
 // write, and answers. It answers a Fetch request (version 11) with a head and a range of that file by sendfile.
 //
-//     floor PORT FILE RECORDS_PER_BATCH
+//     floor PORT FILE RECORDS_PER_BATCH [FILES]
 //
-// Every batch has the same size, so that an offset is a position by arithmetic. One thread, one epoll loop, no limits,
-// no errors, no recovery: nothing that a broker is for.
+// With FILES a batch goes to the file FILE.N of its partition, without it there is FILE.0 alone; fetches are served from
+// that. The batches that are read back have the size of the first one, so that an offset is a position by arithmetic. One
+// thread, one epoll loop, no limits, no errors, no recovery: nothing that a broker is for.
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <arpa/inet.h>
@@ -34,9 +35,14 @@ struct peer {
     off_t body, body_end;
 };
 
-static int file, poller;
-static off_t file_end;
-static int64_t next_offset;
+struct log {
+    int file;
+    off_t end;
+    int64_t next_offset;
+};
+
+static struct log *logs;
+static int poller;
 static int records_per_batch;
 static size_t batch_size;
 
@@ -69,14 +75,15 @@ static void produce(struct peer *peer, char *at, uint32_t correlation) {
     char *partitions = topic + 2 + get16(topic);
     char *batch = partitions + 12;
     size_t size = get32(partitions + 8);
+    struct log *log = &logs[get32(partitions + 4)];
     if (martlet_crc32c(0, batch + 21, size - 21) != get32(batch + 17)) die("crc");
-    put64(batch, next_offset);
+    put64(batch, log->next_offset);
     put32(batch + 12, 0);
-    if (pwrite(file, batch, size, file_end) != (ssize_t)size) die("pwrite");
-    int64_t base = next_offset;
-    file_end += size;
-    batch_size = size;
-    next_offset += records_per_batch;
+    if (pwrite(log->file, batch, size, log->end) != (ssize_t)size) die("pwrite");
+    int64_t base = log->next_offset;
+    log->end += size;
+    if (!batch_size) batch_size = size;
+    log->next_offset += records_per_batch;
     char *to = put32(peer->head + 4, correlation);
     to = put_topic(put32(to, 1), topic);
     to = put32(put32(to, 1), 0);
@@ -92,12 +99,12 @@ static void fetch(struct peer *peer, char *at, uint32_t correlation) {
     int64_t offset = get64(partition + 8);
     uint32_t most = get32(partition + 24);
     peer->body = offset / records_per_batch * batch_size;
-    peer->body_end = peer->body + most < file_end ? peer->body + most : file_end;
+    peer->body_end = peer->body + most < logs->end ? peer->body + most : logs->end;
     char *to = put32(peer->head + 4, correlation);
     to = put32(put32(put16(put32(to, 0), 0), 0), 1);
     to = put_topic(to, topic);
     to = put32(put32(to, 1), 0);
-    to = put64(put64(put64(put16(to, 0), next_offset), next_offset), 0);
+    to = put64(put64(put64(put16(to, 0), logs->next_offset), logs->next_offset), 0);
     to = put32(put32(put32(to, -1), -1), peer->body_end - peer->body);
     put32(peer->head, to - peer->head - 4 + (peer->body_end - peer->body));
     peer->head_size = to - peer->head;
@@ -116,7 +123,7 @@ static int flush_peer(struct peer *peer) {
     while (peer->body < peer->body_end) {
         if (!share) return 0;
         size_t size = peer->body_end - peer->body;
-        ssize_t n = sendfile(peer->fd, file, &peer->body, size < share ? size : share);
+        ssize_t n = sendfile(peer->fd, logs->file, &peer->body, size < share ? size : share);
         if (n < 0) return errno == EAGAIN ? 0 : -1;
         share -= n;
     }
@@ -170,14 +177,20 @@ static void welcome(int listener) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 4) return fprintf(stderr, "floor PORT FILE RECORDS_PER_BATCH\n"), 2;
+    if (count != 4 && count != 5) return fprintf(stderr, "floor PORT FILE RECORDS_PER_BATCH [FILES]\n"), 2;
     records_per_batch = atoi(arguments[3]);
-    file = open(arguments[2], O_RDWR | O_CREAT | O_TRUNC, 0644);
+    int files = count == 5 ? atoi(arguments[4]) : 1;
+    logs = calloc(files, sizeof *logs);
+    for (int i = 0; i < files; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s.%d", arguments[2], i);
+        if ((logs[i].file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644)) < 0) die(path);
+    }
     int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (file < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1024)) die("start");
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1024)) die("start");
     poller = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);

@@ -1,13 +1,14 @@
 // The load: Produce (version 8) or Fetch (version 11) requests over a few connections, at full speed or at a fixed rate.
 // Latencies count from the time at which a request was meant to be sent, so that a stall counts for all that wait.
 //
-//     load produce PORT TOPIC CONNECTIONS IN_FLIGHT RECORDS_PER_BATCH RECORD_SIZE BATCHES RATE
+//     load produce PORT TOPIC CONNECTIONS IN_FLIGHT RECORDS_PER_BATCH RECORD_SIZE BATCHES RATE [PARTITIONS]
 //     load fetch   PORT TOPIC BYTES_MAX BYTES RATE_BYTES
 //     load e2e     PORT TOPIC COUNT RATE
 //
 // `e2e` sends single records of 100 bytes to a new topic at a fixed rate, while a parked fetch on a second connection
 // waits for them: the latency is from the intended sending to the arrival of the record.
 //
+// With PARTITIONS the batches go to that many, one after the other.
 // RATE is in batches a second over all connections, RATE_BYTES in bytes a second; 0 is as fast as it goes.
 // Prints one line of JSON: requests, bytes, seconds, and latency percentiles in microseconds.
 #define _GNU_SOURCE
@@ -156,11 +157,13 @@ static int produce(char **a) {
     int port = atoi(a[0]), lines = atoi(a[2]), in_flight = atoi(a[3]), records = atoi(a[4]), size = atoi(a[5]);
     size_t batches = atol(a[6]);
     double rate = atof(a[7]);
+    size_t partitions = a[8] ? atol(a[8]) : 1;
     char *frame = malloc((size_t)records * (size + 32) + 4096);
     char *body = put_head(frame + 4, 0, 8, 0);
     body = put32(put16(put16(body, -1), 1), 30000);
     body = put_name(put32(body, 1), a[1]);
-    body = put32(put32(body, 1), 0);
+    char *partition = put32(body, 1);
+    body = put32(partition, 0);
     size_t batch = make_batch(body + 4, records, size);
     put32(body, batch);
     size_t whole = body + 4 + batch - frame;
@@ -177,6 +180,7 @@ static int produce(char **a) {
         if (sent < batches && to->next - to->first < (uint32_t)in_flight && seconds() >= due) {
             to->meant[to->next % IN_FLIGHT_MAX] = due > 0 ? due : seconds();
             put32(frame + 8, to->next++);
+            put32(partition, sent % partitions);
             send_all(to->fd, frame, whole);
             sent++;
         }

@@ -1,8 +1,7 @@
 // Fetch: ranges of segment files below the high watermark. A fetch that finds too little waits, parked, until a watched
 // partition has more or its time is up.
 //
-// Sizes follow KIP-74: partitions are served in the order of the request up to the limits; the first one that has data
-// gives at least one whole batch, however large.
+// What is read of the logs is in `FetchReader`: on the loop as long as it is in memory, else on the pool.
 
 internal import Basics
 internal import Bytes
@@ -34,6 +33,10 @@ final class FetchOperation {
     private var timer: TimerToken?
     private var watches: [(partition: Partition, token: Partition.WatchToken)] = []
     private var isDone = false
+    /// A job of the pool reads for it.
+    private var isAway = false
+    /// Its time is up, or nobody can wait any longer.
+    private var mustAnswer = false
 
     init(_ request: FetchRequest, _ call: Call) {
         self.request = request
@@ -105,129 +108,65 @@ final class FetchOperation {
 
     // MARK: Reading
 
-    /// What one partition answers.
-    private struct Found {
-        var data: FetchResponse.PartitionData
-        var count = 0
-        var replica: Partition?
+    /// What of the wanted partitions can be read here, and what is answered of the others.
+    private func reader() -> FetchReader {
+        FetchReader(
+            subjects: wanted.map { subject(of: $0.state) }, isCommittedOnly: request.isolationLevel == 1,
+            bytesMax: min(Int(max(0, request.maxBytes)), shard.limits.fetchBytesMax), logger: shard.logger)
     }
 
-    private func attempt(isLast: Bool, deadline: Instant) {
+    /// Reads all partitions: here if all is in memory, else on the pool, where it may wait for the disk. Nothing of the
+    /// session changes while that is under way; what else would wake the fetch waits until it is back.
+    private func attempt(isLast: Bool, deadline: Instant, afterAppend: Bool = false) {
         guard call.isWanted else { return stopWaiting() }
-        var budget = min(Int(max(0, request.maxBytes)), shard.limits.fetchBytesMax)
-        var found: [Found] = []
-        found.reserveCapacity(wanted.count)
-        var total = 0
-        var mustAnswer = isLast || wanted.isEmpty
-        for (_, state) in wanted {
-            let answer = read(state, budget: budget, isFirst: total == 0)
-            if answer.data.errorCode.isError || answer.data.divergingEpoch.epoch >= 0 { mustAnswer = true }
-            total += answer.count
-            budget = max(0, budget - answer.count)
-            found.append(answer)
+        mustAnswer = mustAnswer || isLast
+        guard !isAway else { return }
+        let reader = reader()
+        if let found = reader.read(afterAppend ? .refusedAfterAppend : .refused) {
+            for ahead in found.compactMap(\.ahead) { shard.broker.environment.pool.run { ahead.begin() } }
+            return settle(found, deadline: deadline)
         }
-        if mustAnswer || total >= Int(request.minBytes) || !park(found, deadline: deadline) {
-            return answer(found)
+        isAway = true
+        call.aside({ reader.read(.allowed) ?? [] }) { found in
+            self.isAway = false
+            guard !self.isDone else { return }
+            guard self.call.isWanted else { return self.stopWaiting() }
+            self.settle(found, deadline: deadline)
         }
     }
 
-    private func read(_ state: FetchedPartition, budget: Int, isFirst: Bool) -> Found {
+    private func settle(_ found: [Fetched], deadline: Instant) {
+        let total = found.reduce(0) { $0 + $1.count }
+        let isEnough = mustAnswer || wanted.isEmpty || found.contains(where: \.isUrgent)
+        if isEnough || total >= Int(request.minBytes) || !park(found, deadline: deadline) { answer(found) }
+    }
+
+    private func subject(of state: FetchedPartition) -> FetchReader.Subject {
         let view = shard.view
         guard let topic = byId ? view.topic(state.topicId) : view.topic(state.topicName) else {
-            return failed(state, byId ? .unknownTopicId : .unknownTopicOrPartition)
+            return .settled(Fetched(state, byId ? .unknownTopicId : .unknownTopicOrPartition))
         }
-        guard let image = topic.image.partitions[state.partition] else { return failed(state, .unknownTopicOrPartition) }
+        guard let image = topic.image.partitions[state.partition] else {
+            return .settled(Fetched(state, .unknownTopicOrPartition))
+        }
         guard let replica = topic.replicas[state.partition] else {
             let isHere = image.replicas.contains(shard.broker.nodeId)
-            return failed(state, isHere ? .kafkaStorageError : .notLeaderOrFollower, image)
+            return .settled(Fetched(state, isHere ? .kafkaStorageError : .notLeaderOrFollower, image))
         }
-        guard let leader = replica.leader else { return failed(state, .notLeaderOrFollower, image) }
+        guard let leader = replica.leader else { return .settled(Fetched(state, .notLeaderOrFollower, image)) }
         if state.currentLeaderEpoch >= 0 {
-            if state.currentLeaderEpoch < leader.epoch.rawValue { return failed(state, .fencedLeaderEpoch, image) }
-            if state.currentLeaderEpoch > leader.epoch.rawValue { return failed(state, .unknownLeaderEpoch) }
-        }
-        return read(state, replica, budget: budget, isFirst: isFirst)
-    }
-
-    private func read(_ state: FetchedPartition, _ replica: Partition, budget: Int, isFirst: Bool) -> Found {
-        let highWatermark = replica.highWatermark
-        let lastStable = replica.lastStableOffset
-        let limit = request.isolationLevel == 1 ? lastStable : highWatermark
-        var found = Found(data: FetchResponse.PartitionData { $0.partitionIndex = state.partition }, replica: replica)
-        found.data.records = .bytes(.empty)
-        found.data.abortedTransactions = nil
-        found.data.highWatermark = highWatermark.rawValue
-        found.data.lastStableOffset = lastStable.rawValue
-        if let diverging = divergence(state, replica) {
-            found.data.divergingEpoch = diverging
-            found.data.logStartOffset = replica.log.startOffset.rawValue
-            return found
-        }
-        do {
-            let read = try replica.log.read(
-                from: Offset(state.fetchOffset), limit: limit, countMax: min(Int(max(0, state.bytesMax)), budget),
-                wholeFirst: isFirst)
-            found.data.logStartOffset = read.startOffset.rawValue
-            if request.isolationLevel == 1 {
-                found.data.abortedTransactions = try aborted(read, from: Offset(state.fetchOffset), replica)
+            if state.currentLeaderEpoch < leader.epoch.rawValue {
+                return .settled(Fetched(state, .fencedLeaderEpoch, image))
             }
-            found.count = read.count
-            if let region = read.region { found.data.records = .pieces([.file(region)]) }
-            return found
-        } catch ReadFailure.offsetOutOfRange {
-            return failed(state, .offsetOutOfRange)
-        } catch {
-            shard.logger.error("fetch", "cannot read", [("partition", "\(replica.id)"), ("reason", "\(error)")])
-            return failed(state, .kafkaStorageError)
+            if state.currentLeaderEpoch > leader.epoch.rawValue { return .settled(Fetched(state, .unknownLeaderEpoch)) }
         }
-    }
-
-    /// The transactions whose records the client must drop from what was read.
-    private func aborted(
-        _ read: LogRead, from offset: Offset, _ replica: Partition
-    ) throws(StorageError) -> [FetchResponse.AbortedTransaction] {
-        guard read.count > 0 else { return [] }
-        return try replica.log.abortedTransactions(in: offset..<read.deliveredEnd).map { transaction in
-            FetchResponse.AbortedTransaction {
-                $0.producerId = transaction.producerId
-                $0.firstOffset = transaction.firstOffset.rawValue
-            }
-        }
-    }
-
-    /// A fetcher whose last epoch this log does not know, or ended earlier, is told where to cut (KIP-595).
-    private func divergence(_ state: FetchedPartition, _ replica: Partition) -> FetchResponse.EpochEndOffset? {
-        guard state.lastFetchedEpoch >= 0 else { return nil }
-        let asked = LeaderEpoch(state.lastFetchedEpoch)
-        guard let answer = replica.log.epochs.endOffset(for: asked, end: replica.log.endOffset) else { return nil }
-        guard answer.epoch < asked || answer.end.rawValue < state.fetchOffset else { return nil }
-        return FetchResponse.EpochEndOffset {
-            $0.epoch = answer.epoch.rawValue
-            $0.endOffset = answer.end.rawValue
-        }
-    }
-
-    private func failed(_ state: FetchedPartition, _ code: ErrorCode, _ image: PartitionImage? = nil) -> Found {
-        Found(
-            data: FetchResponse.PartitionData {
-                $0.partitionIndex = state.partition
-                $0.errorCode = code
-                $0.highWatermark = -1
-                // What is not known at all has an empty list, other errors have none, as in Kafka's answers.
-                let isUnknown = code == .unknownTopicOrPartition || code == .unknownTopicId
-                $0.abortedTransactions = isUnknown ? [] : nil
-                $0.records = .bytes(.empty)
-                if let image, code == .notLeaderOrFollower || code == .fencedLeaderEpoch {
-                    $0.currentLeader.leaderId = image.leader.rawValue
-                    $0.currentLeader.leaderEpoch = image.leaderEpoch.rawValue
-                }
-            })
+        return .log(state, replica)
     }
 
     // MARK: Waiting
 
     /// Watches all partitions; false if one has grown meanwhile and it is better to look again.
-    private func park(_ found: [Found], deadline: Instant) -> Bool {
+    private func park(_ found: [Fetched], deadline: Instant) -> Bool {
         stopWatching()
         let operation = Confined(self, to: call.loop)
         let loop = call.loop
@@ -260,7 +199,7 @@ final class FetchOperation {
 
     private func woken(deadline: Instant) {
         guard !isDone else { return }
-        attempt(isLast: false, deadline: deadline)
+        attempt(isLast: false, deadline: deadline, afterAppend: true)
     }
 
     private func stopWatching() {
@@ -277,7 +216,7 @@ final class FetchOperation {
 
     // MARK: Answering
 
-    private func answer(_ found: [Found]) {
+    private func answer(_ found: [Fetched]) {
         guard !isDone else { return }
         stopWaiting()
         var response = FetchResponse()
@@ -294,7 +233,7 @@ final class FetchOperation {
     }
 
     /// Whether the client is told of a partition: always in a full fetch, else when something is new.
-    private func isNews(_ key: PartitionKey, _ answer: Found) -> Bool {
+    private func isNews(_ key: PartitionKey, _ answer: Fetched) -> Bool {
         guard let session, var state = session.partitions[key] else { return true }
         let data = answer.data
         let isNews =

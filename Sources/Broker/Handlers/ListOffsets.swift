@@ -1,14 +1,73 @@
-// ListOffsets: the offsets that timestamps and special marks mean.
+// ListOffsets: the offsets that timestamps and special marks mean. A look-up by time reads old segments; what is not in
+// memory is read on the pool.
 
 internal import ClusterImage
 internal import Basics
+internal import Environment
 internal import Log
 internal import Replication
 internal import WireProtocol
 
 enum ListOffsetsHandler {
+    static func handle(_ request: ListOffsetsRequest, _ call: Call) {
+        let search = search(request, call)
+        if let response = search.run(.refused) { return call.answer(response) }
+        call.aside({ search.run(.allowed) }) { response in call.answer(response ?? ListOffsetsResponse()) }
+    }
+
+    /// What is asked of each partition, or what it is answered without looking.
+    private static func search(_ request: ListOffsetsRequest, _ call: Call) -> OffsetSearch {
+        OffsetSearch(
+            topics: request.topics.map { topic in
+                let view = call.shard.view.topic(topic.name)
+                var seen: Set<Int32> = []
+                var twice: Set<Int32> = []
+                for partition in topic.partitions where !seen.insert(partition.partitionIndex).inserted {
+                    twice.insert(partition.partitionIndex)
+                }
+                let subjects = topic.partitions.map { partition in
+                    twice.contains(partition.partitionIndex)
+                        ? failed(partition.partitionIndex, .invalidRequest)
+                        : subject(partition, view, call)
+                }
+                return (topic.name, subjects)
+            }, isCommittedOnly: request.isolationLevel == 1, logger: call.shard.logger)
+    }
+
+    private static func failed(_ index: Int32, _ code: ErrorCode) -> OffsetSearch.Subject {
+        .settled(OffsetSearch.failed(index, code))
+    }
+
+    private static func subject(
+        _ asked: ListOffsetsRequest.ListOffsetsPartition, _ topic: TopicView?, _ call: Call
+    ) -> OffsetSearch.Subject {
+        let index = asked.partitionIndex
+        guard let topic, topic.image.partitions[index] != nil else { return failed(index, .unknownTopicOrPartition) }
+        guard let replica = topic.replicas[index], let leader = replica.leader else {
+            return failed(index, .notLeaderOrFollower)
+        }
+        if asked.currentLeaderEpoch >= 0, asked.currentLeaderEpoch != leader.epoch.rawValue {
+            let isOld = asked.currentLeaderEpoch < leader.epoch.rawValue
+            return failed(index, isOld ? .fencedLeaderEpoch : .unknownLeaderEpoch)
+        }
+        if asked.timestamp < 0, OffsetSearch.Mark(rawValue: asked.timestamp).map({ call.version < $0.since }) ?? true {
+            return failed(index, .unsupportedVersion)
+        }
+        return .log(index, replica, timestamp: asked.timestamp)
+    }
+}
+
+/// One look-up in the logs; a value that may run on any thread.
+private struct OffsetSearch: Sendable {
+    typealias Answer = ListOffsetsResponse.ListOffsetsPartitionResponse
+
+    enum Subject: Sendable {
+        case settled(Answer)
+        case log(Int32, Partition, timestamp: Int64)
+    }
+
     /// Marks in place of a timestamp.
-    private enum Mark: Int64 {
+    enum Mark: Int64 {
         case latest = -1
         case earliest = -2
         /// The record with the greatest timestamp (KIP-734).
@@ -32,19 +91,25 @@ enum ListOffsetsHandler {
         }
     }
 
-    static func handle(_ request: ListOffsetsRequest, _ call: Call) {
+    let topics: [(name: String, partitions: [Subject])]
+    let isCommittedOnly: Bool
+    let logger: Logger
+
+    static func failed(_ index: Int32, _ code: ErrorCode) -> Answer {
+        Answer {
+            $0.partitionIndex = index
+            $0.errorCode = code
+        }
+    }
+
+    /// The whole answer; nil if something is not in memory and the caller may not wait.
+    func run(_ wait: DiskWait) -> ListOffsetsResponse? {
         var response = ListOffsetsResponse()
-        for topic in request.topics {
-            let view = call.shard.view.topic(topic.name)
-            var seen: Set<Int32> = []
-            var twice: Set<Int32> = []
-            for partition in topic.partitions where !seen.insert(partition.partitionIndex).inserted {
-                twice.insert(partition.partitionIndex)
-            }
-            let answers = topic.partitions.map { partition in
-                twice.contains(partition.partitionIndex)
-                    ? failed(partition.partitionIndex, .invalidRequest)
-                    : answer(partition, view, request, call)
+        for topic in topics {
+            var answers: [Answer] = []
+            for subject in topic.partitions {
+                guard let answer = answer(subject, wait) else { return nil }
+                answers.append(answer)
             }
             response.topics.append(
                 ListOffsetsResponse.ListOffsetsTopicResponse {
@@ -52,60 +117,43 @@ enum ListOffsetsHandler {
                     $0.partitions = answers
                 })
         }
-        call.answer(response)
+        return response
     }
 
-    private static func failed(
-        _ index: Int32, _ code: ErrorCode
-    ) -> ListOffsetsResponse.ListOffsetsPartitionResponse {
-        ListOffsetsResponse.ListOffsetsPartitionResponse {
-            $0.partitionIndex = index
-            $0.errorCode = code
-        }
-    }
-
-    private static func answer(
-        _ asked: ListOffsetsRequest.ListOffsetsPartition, _ topic: TopicView?, _ request: ListOffsetsRequest,
-        _ call: Call
-    ) -> ListOffsetsResponse.ListOffsetsPartitionResponse {
-        let index = asked.partitionIndex
-        guard let topic, topic.image.partitions[index] != nil else { return failed(index, .unknownTopicOrPartition) }
-        guard let replica = topic.replicas[index], let leader = replica.leader else {
-            return failed(index, .notLeaderOrFollower)
-        }
-        if asked.currentLeaderEpoch >= 0, asked.currentLeaderEpoch != leader.epoch.rawValue {
-            let isOld = asked.currentLeaderEpoch < leader.epoch.rawValue
-            return failed(index, isOld ? .fencedLeaderEpoch : .unknownLeaderEpoch)
-        }
-        if asked.timestamp < 0, Mark(rawValue: asked.timestamp).map({ call.version < $0.since }) ?? true {
-            return failed(index, .unsupportedVersion)
+    private func answer(_ subject: Subject, _ wait: DiskWait) -> Answer? {
+        guard case .log(let index, let replica, let timestamp) = subject else {
+            if case .settled(let answer) = subject { return answer }
+            return nil
         }
         do {
-            let found = try find(asked.timestamp, replica, isCommittedOnly: request.isolationLevel == 1)
-            return ListOffsetsResponse.ListOffsetsPartitionResponse {
+            let found = try find(timestamp, replica, wait)
+            return Answer {
                 $0.partitionIndex = index
                 $0.timestamp = found?.timestamp.milliseconds ?? -1
                 $0.offset = found?.offset.rawValue ?? -1
                 $0.leaderEpoch = found.flatMap { replica.log.epochs.epoch(at: $0.offset)?.rawValue } ?? -1
             }
+        } catch .file(let error) where error.kind == .wouldWait {
+            return nil
         } catch {
-            call.shard.logger.error("log", "cannot look up", [("partition", "\(replica.id)"), ("reason", "\(error)")])
-            return failed(index, .kafkaStorageError)
+            logger.error("log", "cannot look up", [("partition", "\(replica.id)"), ("reason", "\(error)")])
+            if case .corrupt = error { return OffsetSearch.failed(index, .corruptMessage) }
+            return OffsetSearch.failed(index, .kafkaStorageError)
         }
     }
 
-    private static func find(
-        _ timestamp: Int64, _ replica: Partition, isCommittedOnly: Bool
+    private func find(
+        _ timestamp: Int64, _ replica: Partition, _ wait: DiskWait
     ) throws(StorageError) -> TimestampedOffset? {
         let limit = isCommittedOnly ? replica.lastStableOffset : replica.highWatermark
         let start = replica.log.startOffset
         guard timestamp < 0 else {
-            return try replica.log.firstOffset(atOrAfter: Timestamp(milliseconds: timestamp), limit: limit)
+            return try replica.log.firstOffset(atOrAfter: Timestamp(milliseconds: timestamp), limit: limit, wait)
         }
         switch Mark(rawValue: timestamp) {
         case .latest: return TimestampedOffset(timestamp: .none, offset: limit)
         case .earliest, .earliestLocal: return TimestampedOffset(timestamp: .none, offset: start)
-        case .maxTimestamp: return try replica.log.maxTimestamp(limit: limit)
+        case .maxTimestamp: return try replica.log.maxTimestamp(limit: limit, wait)
         case .latestTiered, .earliestPending, nil: return nil
         }
     }

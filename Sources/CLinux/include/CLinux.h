@@ -20,6 +20,10 @@ uint32_t martlet_crc32c_table(uint32_t crc, const void *bytes, size_t count);
 /// comes back as -EIO instead of ending the process. Install the handler once with `martlet_install_fault_handler`.
 int martlet_copy_mapped(void *target, const void *source, size_t count);
 
+/// Whether `count` bytes from `position` of a mapping are in memory and up to date: 1 or 0. A page that is being read is
+/// not there yet for mincore, as it is for cachestat.
+int martlet_mapped_is_resident(void *base, size_t position, size_t count);
+
 /// Installs the SIGBUS handler that `martlet_copy_mapped` relies on. Faults elsewhere keep their default action.
 int martlet_install_fault_handler(void);
 

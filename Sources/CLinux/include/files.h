@@ -42,8 +42,6 @@ int martlet_map(int descriptor, size_t count, void **base);
 void martlet_unmap(void *base, size_t count);
 /// Takes the pages out of the resident set; they are mapped anew when they are read again.
 void martlet_give_back(void *base, size_t count);
-/// 1 if all pages of the range are in the page cache, 0 if not. Asks cachestat (Linux 6.5), else mincore.
-int martlet_is_resident(int descriptor, int64_t position, int64_t count);
 int martlet_will_need(int descriptor, int64_t position, int64_t count);
 
 /// A folder being read.

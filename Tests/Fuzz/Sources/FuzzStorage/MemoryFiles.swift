@@ -80,7 +80,6 @@ final class MemoryFile: File {
     }
 
     func window(count: Int) throws(FileError) -> any ReadWindow { MemoryWindow(self, count: count) }
-    func isResident(_ range: Range<Int>) -> Bool { true }
     func willNeed(_ range: Range<Int>) {}
 }
 
@@ -108,4 +107,5 @@ private final class MemoryWindow: ReadWindow {
     ) throws(FileError) -> Value {
         try bytes(at: position, MemoryLayout<Value>.size).load(type, at: 0)
     }
+    func isResident(_ range: Range<Int>) -> Bool { true }
 }
