@@ -77,6 +77,8 @@ package enum FailingDisk {
         if fault != .syncs, machine.hasHalted { users[0].oracle.violate("the process ended, and no sync had failed") }
         machine.disk.faults.mend()
         world.note("MENDED")
+        // Syncs work again, and the node must not believe those of what the kernel has dropped.
+        if fault == .syncs { _ = world.run(seconds: Int64(world.number(in: 0...2)), until: { false }) }
         // A start that met the fault has failed.
         if fault == .syncs || machine.hasHalted || machine.failure != nil { restart(world, machine, users, before) }
     }

@@ -19,6 +19,20 @@ import Testing
         }
     }
 
+    @Test func `a hundred worlds with full and failing disks keep every promise to their clients`() {
+        for seed in UInt64(1)...100 {
+            #expect(FailingDisk.run(seed: seed).violations.isEmpty, "replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+        }
+    }
+
+    @Test func `a history cut at each of its operations on the disk, by a kill and by a loss of power, keeps them, too`() {
+        let cuts = UInt64(2 * CrashSweep.operations(of: 1))
+        #expect(cuts > 1000)
+        for seed in 1...cuts {
+            #expect(CrashSweep.run(seed: seed).violations.isEmpty, "replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+        }
+    }
+
     @Test func `two processes tell the same story of a seed, byte by byte`() throws {
         let first = try Self.story()
         let second = try Self.story()
