@@ -3,7 +3,7 @@
 //
 // Used by one caller at a time: the starting thread, then the pool job that applies an image; checkpoints only read.
 
-package import Basics
+internal import Basics
 internal import ClusterImage
 internal import Configuration
 internal import Controller
@@ -14,7 +14,7 @@ internal import Synchronization
 
 /// All replicas of a node.
 final class ReplicaFolders: Sendable {
-    private struct State {
+    struct State {
         var replicas: [TopicPartition: (partition: Partition, folder: LogFolder)] = [:]
         /// Logs that could not be opened.
         var failed: [TopicPartition: Failed] = [:]
@@ -26,7 +26,7 @@ final class ReplicaFolders: Sendable {
     }
 
     /// A log that stays closed until somebody looks at it: why, and what the checkpoints said of it.
-    private struct Failed {
+    struct Failed {
         var reason: StorageError
         var topicId: Uuid
         var folder: LogFolder
@@ -38,10 +38,10 @@ final class ReplicaFolders: Sendable {
     /// Folders that could not be opened at start.
     let unopened: [String]
     /// The metadata log, whose recovery point stands in the checkpoint of its folder.
-    private let metadata: PartitionLog
-    private let node: NodeConfiguration
-    private let environment: Environment
-    private let state = Mutex(State())
+    let metadata: PartitionLog
+    let node: NodeConfiguration
+    let environment: Environment
+    let state = Mutex(State())
     let logger: Logger
     let maintenance: LogMaintenance
     /// One for each folder.
@@ -225,7 +225,7 @@ final class ReplicaFolders: Sendable {
         return directoryIds.firstIndex(of: partition.directories[position])
     }
 
-    private func load(
+    func load(
         _ id: TopicPartition, topicId: Uuid, folder: LogFolder, configuration: LogConfiguration, isClean: Bool,
         checkpoints: LogFolder.Checkpoints
     ) throws(StorageError) -> Partition {
@@ -284,160 +284,6 @@ final class ReplicaFolders: Sendable {
         maintenance.remove(folder: try folder.retire(id, id: Uuid.random(using: &random)), after: delay)
     }
 
-    // MARK: Start and end
-
-    /// Opens every log that a folder holds and the image knows; others are reported and left alone.
-    func loadAll(_ image: ClusterImage) throws(StorageError) {
-        for folder in folders { try orOffline(folder) { () throws(StorageError) in try self.loadAll(of: folder, image) } }
-    }
-
-    private func loadAll(of folder: LogFolder, _ image: ClusterImage) throws(StorageError) {
-        let checkpoints = try folder.readCheckpoints()
-        for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
-        let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
-        var configurations: [String: TopicConfiguration] = [:]
-        for name in Set(partitions.map(\.topic)) {
-            configurations[name] = image.topic(named: name).map { configuration(of: $0, image) }
-        }
-        let known = configurations
-        environment.pool.forEach(partitions.count) { [self] index in
-            let id = partitions[index]
-            load(id, image.topic(named: id.topic), folder, checkpoints, known[id.topic])
-        }
-    }
-
-    private func configuration(of topic: TopicImage, _ image: ClusterImage) -> TopicConfiguration {
-        TopicConfiguration(
-            topic: image.configuration(.topic, topic.name),
-            brokerDynamic: image.configuration(.broker, String(node.nodeId)),
-            clusterDynamic: image.configuration(.broker, ""), node: node)
-    }
-
-    private func load(
-        _ id: TopicPartition, _ topic: TopicImage?, _ folder: LogFolder, _ checkpoints: LogFolder.Checkpoints,
-        _ configuration: TopicConfiguration?
-    ) {
-        guard let topic, let configuration, topic.partitions[id.partition] != nil else {
-            return logger.warning("log", "left alone, the cluster does not know it", [("partition", "\(id)")])
-        }
-        do {
-            if let topicId = try folder.topicId(of: id), topicId != topic.id {
-                return logger.warning("log", "left alone, it belongs to another topic id", [("partition", "\(id)")])
-            }
-            let replica = try load(
-                id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration, of: id),
-                isClean: folder.isClean, checkpoints: checkpoints)
-            state.withLock { $0.replicas[id] = (replica, folder) }
-        } catch {
-            let failed = Failed(reason: error, topicId: topic.id, folder: folder, checkpoints: checkpoints)
-            state.withLock { $0.failed[id] = failed }
-            logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")])
-        }
-    }
-
-    /// Writes what each folder's checkpoints should say now.
-    func writeCheckpoints() throws(StorageError) {
-        guard state.withLock({ !$0.isClosed }) else { return }
-        try eachOnline { folder throws(StorageError) in try folder.write { self.checkpoints(of: folder) } }
-    }
-
-    /// The same for one folder.
-    func writeCheckpoints(of folder: LogFolder) throws(StorageError) {
-        guard state.withLock({ !$0.isClosed }) else { return }
-        try folder.write { checkpoints(of: folder) }
-    }
-
-    /// Writes how far compaction came with the logs of each folder.
-    func writeCleaned() throws(StorageError) {
-        try eachOnline { folder throws(StorageError) in
-            try folder.writeCleaned {
-                let (replicas, failed) = self.state.withLock { ($0.replicas, $0.failed) }
-                var offsets: [TopicPartition: Offset] = [:]
-                for (id, entry) in replicas where entry.folder === folder {
-                    offsets[id] = entry.partition.log.compaction.cleaned
-                }
-                for (id, entry) in failed where entry.folder === folder {
-                    offsets[id] = entry.checkpoints.cleanedOffsets[id]
-                }
-                return offsets
-            }
-        }
-    }
-
-    private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
-        let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
-        var checkpoints = LogFolder.Checkpoints()
-        if metadata.directory == folder.directory(of: metadata.partition) {
-            checkpoints.recoveryPoints[metadata.partition] = Offset(metadata.recoveryPoint.load(ordering: .acquiring))
-        }
-        for (id, entry) in replicas where entry.folder === folder {
-            let log = entry.partition.log
-            checkpoints.recoveryPoints[id] = Offset(log.recoveryPoint.load(ordering: .acquiring))
-            checkpoints.highWatermarks[id] = entry.partition.highWatermark
-            let view = log.view
-            if view.startOffset > view.segments[0].base { checkpoints.startOffsets[id] = view.startOffset }
-        }
-        for (id, entry) in failed where entry.folder === folder {
-            checkpoints.recoveryPoints[id] = entry.checkpoints.recoveryPoints[id]
-            checkpoints.highWatermarks[id] = entry.checkpoints.highWatermarks[id]
-            checkpoints.startOffsets[id] = entry.checkpoints.startOffsets[id]
-        }
-        return checkpoints
-    }
-
-    /// Closes every log. Nothing may be appended any more.
-    func closeLogs() throws(StorageError) {
-        var failure: StorageError?
-        for folder in folders where !folder.standing.isOffline {
-            let logs = all().filter { $0.folder === folder }.map(\.partition.log)
-            for log in logs { log.endMaintenance() }
-            if logs.count >= LogFolder.sharedSyncMin, let disk = folder.disk {
-                failure = close(logs, SyncBatch(folder.fileSystem, disk)) ?? failure
-            } else {
-                for log in logs { failure = attempt(log) { () throws(StorageError) in try log.close() } ?? failure }
-            }
-        }
-        try writeCheckpoints()
-        state.withLock { $0.isClosed = true }
-        if let failure { throw failure }
-    }
-
-    private func close(_ logs: [PartitionLog], _ batch: SyncBatch) -> StorageError? {
-        var failure: StorageError?
-        var marks: [(log: PartitionLog, mark: PartitionLog.SyncMark)] = []
-        for log in logs {
-            failure = attempt(log) { () throws(StorageError) in
-                if let mark = try log.close(in: batch) { marks.append((log, mark)) }
-            } ?? failure
-        }
-        do {
-            try batch.commit()
-        } catch {
-            logger.error("log", "cannot close", [("reason", "\(error)")])
-            return error
-        }
-        for (log, mark) in marks { log.endSync(mark) }
-        return failure
-    }
-
-    private func attempt(_ log: PartitionLog, _ body: () throws(StorageError) -> Void) -> StorageError? {
-        do {
-            try body()
-            return nil
-        } catch {
-            logger.error("log", "cannot close", [("partition", "\(log.partition)"), ("reason", "\(error)")])
-            return error
-        }
-    }
-
-    /// Notes that everything was closed in order, but for folders with a log that could not be opened.
-    func endRun(brokerEpoch: Int64) throws(StorageError) {
-        let failed = state.withLock { $0.failed.values.map(\.folder) }
-        for folder in folders where !failed.contains(where: { $0 === folder }) && !folder.standing.isOffline {
-            try folder.endRun(brokerEpoch: brokerEpoch)
-        }
-    }
-
     /// Replicas with their folders, sorted, for DescribeLogDirs.
     func all() -> [(id: TopicPartition, partition: Partition, folder: LogFolder)] {
         state.withLock { state in
@@ -494,60 +340,5 @@ extension ReplicaFolders {
             defer { state.unassigned = [] }
             return state.unassigned
         }
-    }
-}
-
-/// Where a replica stands, for tools and tests.
-package struct ReplicaStatus: Sendable {
-    package var id: TopicPartition
-    package var startOffset: Offset
-    package var endOffset: Offset
-    package var highWatermark: Offset
-    /// Everything below is durable.
-    package var recoveryPoint: Offset
-}
-
-extension Broker {
-    /// All replicas of this node, sorted.
-    package var replicaStatus: [ReplicaStatus] {
-        replicas.all().map { entry in
-            let log = entry.partition.log
-            return ReplicaStatus(
-                id: entry.id, startOffset: log.startOffset, endOffset: log.endOffset,
-                highWatermark: entry.partition.highWatermark,
-                recoveryPoint: Offset(log.recoveryPoint.load(ordering: .acquiring)))
-        }
-    }
-}
-
-extension LogConfiguration {
-    /// What a topic's settings mean for the log of `partition`.
-    init(_ topic: TopicConfiguration, of partition: TopicPartition) {
-        self.init()
-        // FNV-1a: different for each partition, the same after each start.
-        jitterSeed = partition.description.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        isDeleted = topic.isDeleted
-        isCompacted = topic.isCompacted
-        retentionMilliseconds = topic.retentionMilliseconds
-        retentionBytes = topic.retentionBytes
-        fileDeleteDelay = .milliseconds(topic.fileDeleteDelayMilliseconds)
-        deleteRetentionMilliseconds = topic.deleteRetentionMilliseconds
-        cleanableRatio = topic.cleanableRatio
-        compactionLagMilliseconds = topic.compactionLagMilliseconds
-        compactionLagMaxMilliseconds = topic.compactionLagMaxMilliseconds
-        segmentBytes = topic.segmentBytes
-        segmentAge = .milliseconds(topic.segmentMilliseconds)
-        segmentJitter = .milliseconds(topic.segmentJitterMilliseconds)
-        segmentIndexBytes = topic.segmentIndexBytes
-        indexIntervalBytes = topic.indexIntervalBytes
-    }
-}
-
-extension SyncPolicy {
-    /// What a topic's settings mean for its syncs.
-    init(_ topic: TopicConfiguration) {
-        self.init(
-            recordsMax: topic.flushRecords,
-            ageMax: topic.flushMilliseconds == .max ? nil : .milliseconds(topic.flushMilliseconds))
     }
 }

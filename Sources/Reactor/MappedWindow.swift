@@ -24,9 +24,12 @@ package final class MappedWindow: ReadWindow, @unchecked Sendable {
     private let groupsTouched = Atomic<Int>(0)
     /// Groups of 64 KiB that may be mapped before all are given back.
     private static let groupsMax = 16
+    /// Done once, before the first mapping of the process: whoever maps can meet a fault.
+    private static let catchesFaults = martlet_install_fault_handler() == 0
 
     init(_ descriptor: Int32, count: Int, path: String) throws(FileError) {
         precondition(count >= 0, "a count of bytes")
+        precondition(MappedWindow.catchesFaults, "a signal handler can be set")
         self.count = count
         self.path = path
         guard count > 0 else {

@@ -43,15 +43,14 @@ package final class RealEnvironment: Sendable {
             pool: pool)
     }
 
-    /// An environment whose threads do not run yet. From here on a write to a closed connection and a fault of a
-    /// mapped file are errors and not the end of the process.
+    /// An environment whose threads do not run yet. From here on a write to a closed connection is an error and not the
+    /// end of the process.
     package static func make(
         _ settings: Settings, calls: any SystemCalls = LinuxCalls()
     ) throws(NetworkError) -> RealEnvironment {
         precondition(settings.loopCount > 0 && settings.poolThreads > 0, "at least one loop and one pool thread")
-        let fault = martlet_install_fault_handler()
         let pipes = martlet_ignore_broken_pipes()
-        precondition(fault == 0 && pipes == 0, "signal handlers can be set")
+        precondition(pipes == 0, "a signal handler can be set")
         var loops: [RealLoop] = []
         for index in 0..<settings.loopCount {
             loops.append(try RealLoop(index: index, calls: calls, idleBytesMax: settings.idleBytesMax))

@@ -1,0 +1,58 @@
+// What the checkpoints of each log folder say of the logs in it.
+
+internal import Basics
+internal import Log
+internal import Replication
+internal import Synchronization
+
+extension ReplicaFolders {
+    /// Writes what each folder's checkpoints should say now.
+    func writeCheckpoints() throws(StorageError) {
+        guard state.withLock({ !$0.isClosed }) else { return }
+        try eachOnline { folder throws(StorageError) in try folder.write { self.checkpoints(of: folder) } }
+    }
+
+    /// The same for one folder.
+    func writeCheckpoints(of folder: LogFolder) throws(StorageError) {
+        guard state.withLock({ !$0.isClosed }) else { return }
+        try folder.write { checkpoints(of: folder) }
+    }
+
+    /// Writes how far compaction came with the logs of each folder.
+    func writeCleaned() throws(StorageError) {
+        try eachOnline { folder throws(StorageError) in
+            try folder.writeCleaned {
+                let (replicas, failed) = self.state.withLock { ($0.replicas, $0.failed) }
+                var offsets: [TopicPartition: Offset] = [:]
+                for (id, entry) in replicas where entry.folder === folder {
+                    offsets[id] = entry.partition.log.compaction.cleaned
+                }
+                for (id, entry) in failed where entry.folder === folder {
+                    offsets[id] = entry.checkpoints.cleanedOffsets[id]
+                }
+                return offsets
+            }
+        }
+    }
+
+    private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
+        let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
+        var checkpoints = LogFolder.Checkpoints()
+        if metadata.directory == folder.directory(of: metadata.partition) {
+            checkpoints.recoveryPoints[metadata.partition] = Offset(metadata.recoveryPoint.load(ordering: .acquiring))
+        }
+        for (id, entry) in replicas where entry.folder === folder {
+            let log = entry.partition.log
+            checkpoints.recoveryPoints[id] = Offset(log.recoveryPoint.load(ordering: .acquiring))
+            checkpoints.highWatermarks[id] = entry.partition.highWatermark
+            let view = log.view
+            if view.startOffset > view.segments[0].base { checkpoints.startOffsets[id] = view.startOffset }
+        }
+        for (id, entry) in failed where entry.folder === folder {
+            checkpoints.recoveryPoints[id] = entry.checkpoints.recoveryPoints[id]
+            checkpoints.highWatermarks[id] = entry.checkpoints.highWatermarks[id]
+            checkpoints.startOffsets[id] = entry.checkpoints.startOffsets[id]
+        }
+        return checkpoints
+    }
+}

@@ -1,0 +1,113 @@
+// Opening all logs of a node at its start, and closing them at its end: many at a time, with syncs of the whole disk.
+
+internal import Basics
+internal import ClusterImage
+internal import Configuration
+internal import Environment
+internal import Log
+internal import Replication
+internal import Synchronization
+
+extension ReplicaFolders {
+    /// Opens every log that a folder holds and the image knows; others are reported and left alone.
+    func loadAll(_ image: ClusterImage) throws(StorageError) {
+        for folder in folders { try orOffline(folder) { () throws(StorageError) in try self.loadAll(of: folder, image) } }
+    }
+
+    private func loadAll(of folder: LogFolder, _ image: ClusterImage) throws(StorageError) {
+        let checkpoints = try folder.readCheckpoints()
+        for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
+        let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
+        var configurations: [String: TopicConfiguration] = [:]
+        for name in Set(partitions.map(\.topic)) {
+            configurations[name] = image.topic(named: name).map { configuration(of: $0, image) }
+        }
+        let known = configurations
+        environment.pool.forEach(partitions.count) { [self] index in
+            let id = partitions[index]
+            load(id, image.topic(named: id.topic), folder, checkpoints, known[id.topic])
+        }
+    }
+
+    func configuration(of topic: TopicImage, _ image: ClusterImage) -> TopicConfiguration {
+        TopicConfiguration(
+            topic: image.configuration(.topic, topic.name),
+            brokerDynamic: image.configuration(.broker, String(node.nodeId)),
+            clusterDynamic: image.configuration(.broker, ""), node: node)
+    }
+
+    private func load(
+        _ id: TopicPartition, _ topic: TopicImage?, _ folder: LogFolder, _ checkpoints: LogFolder.Checkpoints,
+        _ configuration: TopicConfiguration?
+    ) {
+        guard let topic, let configuration, topic.partitions[id.partition] != nil else {
+            return logger.warning("log", "left alone, the cluster does not know it", [("partition", "\(id)")])
+        }
+        do {
+            if let topicId = try folder.topicId(of: id), topicId != topic.id {
+                return logger.warning("log", "left alone, it belongs to another topic id", [("partition", "\(id)")])
+            }
+            let replica = try load(
+                id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration, of: id),
+                isClean: folder.isClean, checkpoints: checkpoints)
+            state.withLock { $0.replicas[id] = (replica, folder) }
+        } catch {
+            let failed = Failed(reason: error, topicId: topic.id, folder: folder, checkpoints: checkpoints)
+            state.withLock { $0.failed[id] = failed }
+            logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")])
+        }
+    }
+
+    /// Closes every log. Nothing may be appended any more.
+    func closeLogs() throws(StorageError) {
+        var failure: StorageError?
+        for folder in folders where !folder.standing.isOffline {
+            let logs = all().filter { $0.folder === folder }.map(\.partition.log)
+            for log in logs { log.endMaintenance() }
+            if logs.count >= LogFolder.sharedSyncMin, let disk = folder.disk {
+                failure = close(logs, SyncBatch(folder.fileSystem, disk)) ?? failure
+            } else {
+                for log in logs { failure = attempt(log) { () throws(StorageError) in try log.close() } ?? failure }
+            }
+        }
+        try writeCheckpoints()
+        state.withLock { $0.isClosed = true }
+        if let failure { throw failure }
+    }
+
+    private func close(_ logs: [PartitionLog], _ batch: SyncBatch) -> StorageError? {
+        var failure: StorageError?
+        var marks: [(log: PartitionLog, mark: PartitionLog.SyncMark)] = []
+        for log in logs {
+            failure = attempt(log) { () throws(StorageError) in
+                if let mark = try log.close(in: batch) { marks.append((log, mark)) }
+            } ?? failure
+        }
+        do {
+            try batch.commit()
+        } catch {
+            logger.error("log", "cannot close", [("reason", "\(error)")])
+            return error
+        }
+        for (log, mark) in marks { log.endSync(mark) }
+        return failure
+    }
+
+    private func attempt(_ log: PartitionLog, _ body: () throws(StorageError) -> Void) -> StorageError? {
+        do {
+            try body()
+            return nil
+        } catch {
+            logger.error("log", "cannot close", [("partition", "\(log.partition)"), ("reason", "\(error)")])
+            return error
+        }
+    }
+
+    /// Notes that everything was closed in order, but for folders with a log that could not be opened.
+    func endRun(brokerEpoch: Int64) throws(StorageError) {
+        let failed = state.withLock { $0.failed.values.map(\.folder) }
+        for folder in folders where !failed.contains(where: { $0 === folder }) && !folder.standing.isOffline {
+            try folder.endRun(brokerEpoch: brokerEpoch)
+        }
+    }
+}
