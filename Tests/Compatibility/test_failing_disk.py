@@ -62,6 +62,7 @@ def test_a_folder_fails_and_the_other_serves(two_folders, tmp_path):
 
 def test_without_the_folder_of_the_metadata_the_process_ends(two_folders):
     broker, disk, more, own = two_folders
+    make_topic(broker.address, "first")  # it serves
     disk.only("/own/")
     disk.sync_error = EIO
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker.address})
