@@ -14,7 +14,9 @@ package final class FolderStanding: Sendable {
     private let state = Mutex(State())
     /// Free bytes, as of the last look and what was admitted since.
     package let freeBytes = Atomic(Int.max)
-    private let room = Mutex(SpaceLimits.none)
+    // Asked by every append on every loop: no lock.
+    private let reserve = Atomic(SpaceLimits.none.reserve)
+    private let throttle = Atomic(SpaceLimits.none.throttle)
     private let lastLook = Mutex((verdict: SpaceLimits.Verdict.open, refusedCount: 0))
     /// Requests refused for want of room, and answers that asked their client to wait; for the metrics.
     package let refusedCount = Atomic(0)
@@ -32,7 +34,7 @@ package final class FolderStanding: Sendable {
     package var isOffline: Bool { offline.load(ordering: .acquiring) }
 
     /// Why the folder is offline, or nil.
-    package var failure: StorageError? { state.withLock { $0.failure } }
+    package var failure: StorageError? { isOffline ? state.withLock { $0.failure } : nil }
 
     /// Takes the folder offline; the first reason counts.
     package func fail(_ error: StorageError) {
@@ -62,7 +64,8 @@ package final class FolderStanding: Sendable {
     package func measured(
         free: Int, _ limits: SpaceLimits
     ) -> (before: SpaceLimits.Verdict, now: SpaceLimits.Verdict) {
-        room.withLock { $0 = limits }
+        reserve.store(limits.reserve, ordering: .relaxed)
+        throttle.store(limits.throttle, ordering: .relaxed)
         freeBytes.store(free, ordering: .relaxed)
         let refused = refusedCount.load(ordering: .relaxed)
         return lastLook.withLock { last in
@@ -72,10 +75,13 @@ package final class FolderStanding: Sendable {
         }
     }
 
-    /// What the room that is left means for producers.
-    package var verdict: SpaceLimits.Verdict {
-        room.withLock { $0 }.verdict(free: freeBytes.load(ordering: .relaxed))
+    private var limits: SpaceLimits {
+        SpaceLimits(
+            total: 0, reserve: reserve.load(ordering: .relaxed), throttle: throttle.load(ordering: .relaxed))
     }
+
+    /// What the room that is left means for producers.
+    package var verdict: SpaceLimits.Verdict { limits.verdict(free: freeBytes.load(ordering: .relaxed)) }
 
     /// How long a producer is to wait after its answer; counted, if at all.
     package func delayOfProducer() -> Duration {
@@ -86,7 +92,7 @@ package final class FolderStanding: Sendable {
 
     /// Takes `count` bytes off the room; false if the reserve would not be left.
     package func admit(_ count: Int) -> Bool {
-        let limits = room.withLock { $0 }
+        let limits = limits
         guard limits.verdict(free: freeBytes.load(ordering: .relaxed) - count) != .refused else {
             refusedCount.add(1, ordering: .relaxed)
             return false

@@ -31,7 +31,7 @@ extension AppendRequest {
 }
 
 package enum AppendProgress: Sendable {
-    /// Written; waits for the in-sync replicas.
+    /// Written; waits for the in-sync replicas, or for a sync.
     case parked
     case done(AppendResult)
 }
@@ -136,7 +136,9 @@ extension Partition {
         if let committed {
             raiseHighWatermark(to: committed)
             releaseCommitted(at: committed)
-            if committed < end { for request in requests where request.acks == -1 { request.completion(.parked) } }
+            if committed < end {
+                for request in requests where request.waits(forSync: waitsForSync) { request.completion(.parked) }
+            }
         } else {
             for request in requests where request.waits(forSync: waitsForSync) {
                 request.completion(.done(.refused(.notLeader)))
