@@ -49,6 +49,15 @@ let package = Package(
         room("Raft", ["Basics"]),
         room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
         room("Controller", ["ClusterImage", "WireProtocol", "Configuration", "Basics"]),
+        room("Coordination", ["Records", "Bytes", "Basics"]),
+        .systemLibrary(name: "CPcre2", path: "Sources/CPcre2", providers: [.apt(["libpcre2-dev"])]),
+        .target(
+            name: "Groups",
+            dependencies: [
+                "Coordination", "ClusterImage", "Records", "WireProtocol", "Configuration", "Bytes", "Basics", "CPcre2",
+            ],
+            swiftSettings: settings,
+            linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
         room("Reactor", ["Environment", "Bytes", "Basics", "CLinux"]),
         room("Channel", ["WireProtocol", "Environment", "Bytes", "Basics"]),
         room("Client", ["Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
@@ -60,7 +69,7 @@ let package = Package(
         room(
             "Broker",
             [
-                "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
+                "Groups", "Coordination", "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
                 "Environment", "Bytes", "Basics",
             ]),
         .executableTarget(
@@ -103,6 +112,9 @@ let package = Package(
         tests("CommandTests", ["martlet"]),
         tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
         tests("RaftTests", ["Raft", "Basics"]),
+        tests(
+            "GroupsTests",
+            ["Groups", "Coordination", "ClusterImage", "Records", "WireProtocol", "Configuration", "Bytes", "Basics"]),
         tests(
             "ClusterImageTests",
             ["ClusterImage", "Log", "Records", "Reactor", "WireProtocol", "Environment", "Bytes", "Basics"]),

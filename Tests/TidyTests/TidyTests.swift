@@ -18,10 +18,12 @@ import Testing
         "ClusterImage": ["WireProtocol", "Configuration"],
         "Controller": ["ClusterImage"],
         "Replication": ["Log", "ClusterImage"],
+        "Coordination": ["Records", "ClusterImage"],
+        "Groups": ["Coordination", "CPcre2"],
         "Channel": ["WireProtocol", "Environment"],
         "Reactor": ["Environment", "CLinux"],
         "Client": ["Channel", "Records"],
-        "Broker": ["Controller", "Raft", "Replication", "Reactor"],
+        "Broker": ["Controller", "Groups", "Raft", "Replication", "Reactor"],
         "MartletClient": ["Client", "Reactor"],
         "martlet": ["Broker", "Client", "Reactor"],
     ]

@@ -1,0 +1,3 @@
+// The header of the library, nothing else.
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>

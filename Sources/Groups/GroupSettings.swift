@@ -1,0 +1,36 @@
+// The bounds and defaults that the node's configuration gives groups. A group's own configuration (KIP-848) may set some of
+// them for that group.
+
+
+package struct GroupSettings: Hashable, Sendable {
+    // Classic groups.
+    package var sessionTimeoutMin: Duration = .seconds(6)
+    package var sessionTimeoutMax: Duration = .seconds(1800)
+    package var initialRebalanceDelay: Duration = .seconds(3)
+    package var sizeMax = Int(Int32.max)
+
+    // Consumer groups.
+    package var consumerSessionTimeout: Duration = .seconds(45)
+    package var consumerHeartbeatInterval: Duration = .seconds(5)
+    package var consumerSizeMax = Int(Int32.max)
+    /// Names of the assignors, the default first.
+    package var consumerAssignors = ["uniform", "range"]
+    package var migrationPolicy = MigrationPolicy.bidirectional
+    /// How often expressions of subscriptions are matched anew though nothing is known to have changed.
+    package var regexRefreshInterval: Duration = .seconds(600)
+
+    // Offsets.
+    package var offsetMetadataBytesMax = 4096
+    package var offsetsRetention: Duration = .seconds(7 * 24 * 3600)
+    package var offsetsRetentionCheckInterval: Duration = .seconds(600)
+
+    /// Whether a group may change its protocol while it has members.
+    package enum MigrationPolicy: String, Hashable, Sendable {
+        case bidirectional
+        case upgrade
+        case downgrade
+        case disabled
+    }
+
+    package init() {}
+}
