@@ -4,6 +4,7 @@ internal import Basics
 internal import ClusterImage
 internal import Configuration
 internal import Coordination
+internal import Environment
 internal import Groups
 internal import Records
 internal import WireProtocol

@@ -10,7 +10,7 @@ package import Basics
 package import Records
 
 /// Why a coordinator does not answer a request.
-package enum CoordinatorRefusal: Hashable, Sendable {
+package enum CoordinatorRefusal: Error, Hashable, Sendable {
     /// What the log holds is still being read.
     case loading
     /// Another node coordinates this, or none.

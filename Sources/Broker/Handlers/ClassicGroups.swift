@@ -1,6 +1,7 @@
 // JoinGroup, SyncGroup, Heartbeat and LeaveGroup: what members of classic groups ask of their coordinator.
 
 internal import Bytes
+internal import Coordination
 internal import Groups
 internal import WireProtocol
 

@@ -1,6 +1,7 @@
 // ListGroups, DescribeGroups and DeleteGroups: each group is asked of the coordinator that has it, and the answers are
 // gathered in the order of the request.
 
+internal import Coordination
 internal import Groups
 internal import WireProtocol
 
