@@ -14,11 +14,12 @@ typealias GroupDriver = CoordinatorDriver<GroupCoordinator>
 enum GroupTopic {
     static let name = "__consumer_offsets"
 
-    /// The partition that `groupId` belongs to: Java's hash of the text, over its UTF-16, without the sign.
+    /// The partition that `groupId` belongs to: the magnitude of Java's hash of the text, over its UTF-16; the hash that
+    /// has none counts as 0.
     static func partition(of groupId: String, count: Int) -> Int32 {
         var hash: Int32 = 0
         for unit in groupId.utf16 { hash = hash &* 31 &+ Int32(unit) }
-        return Int32(Int(hash & Int32.max) % max(count, 1))
+        return hash == .min ? 0 : Int32(Int(hash.magnitude) % max(count, 1))
     }
 
     /// The request that creates the topic, as the configuration says; no more replicas than there are brokers.
