@@ -57,6 +57,11 @@ extension PartitionLog {
         directorySyncedAt.max(mark.view.active.base.rawValue, ordering: .relaxed)
         syncedBytes.max(mark.bytes, ordering: .relaxed)
         recoveryPoint.max(mark.end.rawValue, ordering: .acquiringAndReleasing)
+        // The newest are at the end; those before one that may be closed may be, too.
+        for segment in mark.view.segments.dropLast().reversed() {
+            guard !segment.mayClose else { break }
+            segment.allowClosing()
+        }
     }
 
     private func syncFiles(_ mark: SyncMark) throws(StorageError) {
