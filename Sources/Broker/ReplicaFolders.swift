@@ -46,7 +46,7 @@ final class ReplicaFolders: Sendable {
     let handles: SegmentHandles
     let maintenance: LogMaintenance
     /// One for each folder.
-    private let syncs: [SyncQueue]
+    let syncs: [SyncQueue]
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], unopened: [String], metadata: PartitionLog,

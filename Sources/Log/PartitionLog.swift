@@ -44,6 +44,10 @@ package final class PartitionLog: Sendable {
     /// Bytes appended by this process, and how many of them are durable.
     let appendedBytes = Atomic(0)
     let syncedBytes = Atomic(0)
+    /// When the first record was appended that no sync has begun to cover, and that the sync under way covers; `Int64.max`
+    /// if there is none.
+    let unsyncedFrom = Atomic<Int64>(.max)
+    let syncingFrom = Atomic<Int64>(.max)
     /// Advanced at `plan` and taken back at `abandon`.
     let producerStates: Mutex<ProducerStates>
     /// Producers as they were where segments begin, to be written by the next sync.

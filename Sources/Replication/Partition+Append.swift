@@ -117,6 +117,7 @@ extension Partition {
 
     private func publish(_ plan: PartitionLog.AppendPlan, for requests: [AppendRequest], on loop: any EventLoop) {
         log.publish(plan)
+        log.noteAppend(at: loop.now)
         if plan.rolls { onRoll(log) }
         let end = plan.endOffset
         let results = results(of: plan, for: requests)
