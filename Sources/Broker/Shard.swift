@@ -62,6 +62,10 @@ final class Shard {
     let limits: Limits
     let logger: Logger
     private(set) var view: ClusterView
+    /// The group coordinators of this loop.
+    let groups: GroupDriver
+    /// The shards of all loops.
+    private(set) lazy var peers = broker.withState { $0.shards }
     var sessions: FetchSessions
     var counters = Counters()
     /// What is left of this loop's block of producer ids, and who waits for the next one.
@@ -79,11 +83,15 @@ final class Shard {
         self.limits = limits
         self.logger = logger
         self.view = view
+        groups = GroupDriver(.groups(broker.node), loop: loop, broker: broker, view: view)
         sessions = FetchSessions(max: limits.fetchSessionsMax / broker.environment.loops.count)
     }
 
     /// Takes a newer view.
-    func take(_ view: ClusterView) { self.view = view }
+    func take(_ view: ClusterView) {
+        self.view = view
+        groups.take(view)
+    }
 
     // MARK: Connections
 
@@ -154,6 +162,7 @@ final class Shard {
     private func finishEnding() {
         let completion = ended
         ended = nil
+        groups.close()
         completion?()
     }
 }

@@ -8,6 +8,8 @@ package struct GroupSettings: Hashable, Sendable {
     package var sessionTimeoutMax: Duration = .seconds(1800)
     package var initialRebalanceDelay: Duration = .seconds(3)
     package var sizeMax = Int(Int32.max)
+    /// Bytes of one record in the log: what all members of a group tell and are given, at most.
+    package var recordBytesMax = 1_048_588
 
     // Consumer groups.
     package var consumerSessionTimeout: Duration = .seconds(45)
