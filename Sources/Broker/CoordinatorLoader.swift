@@ -49,7 +49,7 @@ struct CoordinatorLoader<Record: CoordinatorRecord>: Sendable {
         var piece: [LoadedRecord<Record>] = []
         var bytes = 0
         while bytes < CoordinatorLoader.pieceBytes, !isAtEnd {
-            let file = view.segments[segment].file
+            let file = try view.segments[segment].file()
             var scanner = SegmentScanner(file, from: position, offset: nextOffset, fileSize: view.size(of: segment))
             while bytes < CoordinatorLoader.pieceBytes, let batch = try scanner.next() {
                 bytes += batch.bytes.count

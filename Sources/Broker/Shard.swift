@@ -42,8 +42,13 @@ struct Counters: Sendable {
     /// Requests by the number of their API.
     var requests = [Int](repeating: 0, count: 128)
     var bytesIn = 0
-    var bytesOut = 0
     var connectionsAccepted = 0
+
+    mutating func add(_ other: Counters) {
+        for (number, count) in other.requests.enumerated() { requests[number] += count }
+        bytesIn += other.bytesIn
+        connectionsAccepted += other.connectionsAccepted
+    }
 
     mutating func count(_ key: ApiKey) {
         guard Int(key.rawValue) < requests.count else { return }
