@@ -156,11 +156,17 @@ extension ConsumerGroup {
         }
     }
 
-    /// Decides the Heartbeat of a classic member.
-    package mutating func heartbeat(_ request: HeartbeatRequest, _ context: GroupContext) -> ErrorCode {
+    /// Decides the Heartbeat of a classic member. Where no member of the new protocol is left, it is what looks at the
+    /// topics and has the next target made.
+    package mutating func heartbeat(
+        _ request: HeartbeatRequest, _ context: GroupContext, _ step: inout GroupStep
+    ) -> ErrorCode {
+        let context = context.forGroup(id)
         do throws(ConsumerGroupRefusal) {
             let (member, _) = try classicMember(request.memberId, request.groupInstanceId, request.generationId)
             expectHeartbeat(of: member, context)
+            if isRefreshDue(context) { refreshTopics(bumpsEpoch: false, context, &step) }
+            updateTarget(context, &step)
             let canTakeMore = member.state == .unreleased && !isWaiting(member)
             guard member.epoch < targetEpoch || member.state == .unrevoked || canTakeMore else { return .none }
             expectJoin(of: member, context)

@@ -126,7 +126,7 @@ extension ConsumerGroup {
         if member != before || members[member.id] == nil { emitMember(member, &step) }
         let hasNewTopics = patternChanged(from: before.pattern, to: member.pattern, context, &step)
         let bumps = member.topics != before.topics || hasNewTopics || preferredAssignor(context.settings) != assignor
-        if bumps || (refreshAt.map { $0 <= context.moment.now } ?? true) {
+        if bumps || isRefreshDue(context) {
             refreshTopics(bumpsEpoch: bumps, context, &step)
         }
     }
@@ -150,20 +150,7 @@ extension ConsumerGroup {
         _ memberId: String, owned: [Uuid: Set<Int32>]?, _ context: GroupContext, _ step: inout GroupStep
     ) -> Bool {
         guard let member = members[memberId] else { return false }
-        let hasUnsubscribed = !member.assigned.keys.allSatisfy { id in
-            context.image.topics[id].map { reads(member, $0.name) } ?? false
-        }
-        if !hasUnsubscribed, member.isReconciled(to: targetEpoch) { return false }
-        let target = targets[memberId] ?? [:]
-        let owners = owners
-        let next = ConsumerGroupReconciliation(
-            member: member, targetEpoch: targetEpoch, target: target,
-            subscribed: Set(
-                (Array(target.keys) + Array(member.assigned.keys)).filter { id in
-                    context.image.topics[id].map { reads(member, $0.name) } ?? false
-                }),
-            hasUnsubscribed: hasUnsubscribed, owned: owned, owner: { owners[$0]?[$1] }
-        ).next()
+        let next = nextStep(of: member, owned: owned, context)
         if next == member { return false }
         emitCurrent(next, &step)
         if !next.usesClassicProtocol {
@@ -175,6 +162,20 @@ extension ConsumerGroup {
             }
         }
         return next.assigned.mapValues { Set($0.keys) } != member.assigned.mapValues { Set($0.keys) }
+    }
+
+    private func nextStep(
+        of member: ConsumerGroupMember, owned: [Uuid: Set<Int32>]?, _ context: GroupContext
+    ) -> ConsumerGroupMember {
+        func isRead(_ topic: Uuid) -> Bool { context.image.topics[topic].map { reads(member, $0.name) } ?? false }
+        let hasUnsubscribed = !member.assigned.keys.allSatisfy(isRead)
+        if !hasUnsubscribed, member.isReconciled(to: targetEpoch) { return member }
+        let target = targets[member.id] ?? [:]
+        let topics = Set(target.keys).union(member.assigned.keys)
+        return ConsumerGroupReconciliation(
+            member: member, targetEpoch: targetEpoch, target: target, subscribed: topics.filter(isRead),
+            hasUnsubscribed: hasUnsubscribed, owned: owned, owner: { owners[$0]?[$1] }
+        ).next()
     }
 
     /// Whether a member reads a topic, by name or by what its expression has matched.

@@ -69,7 +69,7 @@ extension ConsumerGroup {
     // MARK: Time
 
     /// The next moment at which `tick` has something to do.
-    package var nextDeadline: Instant? { resolvesPatterns ? Instant(nanoseconds: .min) : timers.next }
+    package var nextDeadline: Instant? { matching == nil ? timers.next : Instant(nanoseconds: .min) }
 
     /// Begins to watch the members of a group that was loaded. All is looked at anew with the next heartbeat.
     package mutating func loaded(_ context: GroupContext) {
@@ -99,7 +99,7 @@ extension ConsumerGroup {
             if due.kind == .rebalance, timers.epochToLeave(member.id) != member.epoch { continue }
             if let classic = remove([member.id], context, &step) { return classic }
         }
-        if resolvesPatterns { matchPatterns(context, &step) }
+        matchPatterns(context, &step)
         return nil
     }
 }

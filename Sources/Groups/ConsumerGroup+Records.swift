@@ -86,7 +86,7 @@ extension ConsumerGroup {
         emitPartitionMetadataRemoval(&step)
         emit(.consumerGroup(ConsumerGroupMetadataKey { $0.groupId = id }, nil), &step)
         timers = ConsumerGroupTimers()
-        resolvesPatterns = false
+        matching = nil
     }
 
     private func memberKey(_ memberId: String) -> ConsumerGroupMemberMetadataKey {

@@ -12,6 +12,8 @@ extension ConsumerGroup {
     /// How often the topics are looked at though nothing is known to have changed.
     static let topicRefreshInterval: Duration = .seconds(3600)
 
+    func isRefreshDue(_ context: GroupContext) -> Bool { refreshAt.map { $0 <= context.moment.now } ?? true }
+
     /// Raises the epoch if told to, or if the topics that the group reads are not what they were.
     mutating func refreshTopics(bumpsEpoch: Bool, _ context: GroupContext, _ step: inout GroupStep) {
         let hash = SubscriptionHash.of(subscribedTopics.keys, in: context.image)

@@ -36,6 +36,8 @@ package struct ConsumerGroup: Sendable {
     private(set) var hasPartitionMetadata = false
     /// The log says that the group is gone.
     package private(set) var isDeleted = false
+    /// The log knows nothing of the group: a request that was to make it has been refused.
+    package private(set) var isNew = true
 
     // Derived from the above.
     /// Ids of members by the names of their instances.
@@ -54,8 +56,8 @@ package struct ConsumerGroup: Sendable {
     package var timers = ConsumerGroupTimers()
     /// When the topics are looked at though nothing is known to have changed; nil: with the next heartbeat.
     var refreshAt: Instant?
-    /// Expressions are to be matched as soon as there is time.
-    var resolvesPatterns = false
+    /// Expressions are being matched, a part with each tick.
+    var matching: PatternMatching?
     /// The metadata log's end at which there were new topics that no expression was matched with.
     var newTopicsVersion: Int64 = 0
 
@@ -84,6 +86,7 @@ package struct ConsumerGroup: Sendable {
 
     /// Takes over what a record of this group says. Records of other kinds change nothing.
     package mutating func replay(_ record: GroupRecord) {
+        isNew = false
         switch record {
         case .consumerGroup(_, let value):
             isDeleted = value == nil

@@ -24,8 +24,9 @@ package struct TopicPattern: ~Copyable {
     /// Reads an expression in RE2's syntax.
     package init(_ text: String) throws(TopicPatternProblem) {
         guard text.utf8.count <= TopicPattern.lengthLimit else { throw TopicPatternProblem(reason: "expression too long") }
-        let pattern = Array(try TopicPatternSyntax.translate(text).utf8)
-        let options = PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE
+        // The end stands in the expression: the library's own option for it does not hold for all ways that are followed.
+        let pattern = Array("(?:\(try TopicPatternSyntax.translate(text)))\\z".utf8)
+        let options = PCRE2_UTF | PCRE2_ANCHORED | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE
         var code: OpaquePointer?
         var problem: Int32 = 0
         var place = 0

@@ -114,11 +114,13 @@ import WireProtocol
     }
 
     private func heartbeat(_ harness: ConsumerHarness, _ memberId: String, _ generation: Int32) -> ErrorCode {
-        harness.group.heartbeat(
+        var step = GroupStep()
+        defer { harness.records += step.records }
+        return harness.group.heartbeat(
             HeartbeatRequest {
                 $0.memberId = memberId
                 $0.generationId = generation
-            }, harness.context)
+            }, harness.context, &step)
     }
 
     private func given(_ response: SyncGroupResponse) throws -> [String: [Int32]] {
@@ -332,6 +334,17 @@ import WireProtocol
         _ = harness.beat("new", -1)
         #expect(harness.classic == nil && !harness.group.isDeleted)
         #expect(harness.group.members.keys.sorted() == ["c1"])
+    }
+
+    @Test func `classic members that are left alone go on with new partitions`() throws {
+        let harness = ConsumerHarness(topics: [("a", 2)])
+        harness.settings.migrationPolicy = .upgrade
+        _ = upgraded(harness, classicGroup([("c1", [0, 1])]))
+        _ = harness.beat("new", -1)
+        harness.change { ConsumerHarness.addPartition(a, 2, to: &$0) }
+        #expect(heartbeat(harness, "c1", 5) == .rebalanceInProgress)
+        let generation = join(harness, "c1", owned: [("a", [0, 1])]).generationId
+        #expect(try given(sync(harness, "c1", generation)) == ["a": [0, 1, 2]])
     }
 
     @Test func `a classic member that takes the place of the last static one makes the group classic`() throws {

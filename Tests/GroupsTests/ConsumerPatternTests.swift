@@ -131,4 +131,22 @@ import WireProtocol
         harness.tick()
         #expect(patterns(harness) == [".*": ["__consumer_offsets", "a"]])
     }
+
+    @Test func `many topics and expressions take several ticks, and are written together`() {
+        let harness = ConsumerHarness(topics: [])
+        for index in 0..<9000 { ConsumerHarness.add(ConsumerHarness.id(index), "t\(index)", 0, to: &harness.image) }
+        for member in 0..<5 { _ = harness.join("m\(member)", [], pattern: "t[0-9]*\(member)") }
+        harness.records = []
+        // The first expression was asked for alone; the others come with the next heartbeat after ten seconds.
+        harness.wait(.seconds(11))
+        #expect(harness.records.count { $0.brief.hasPrefix("pattern") } == 1)
+        _ = harness.beat("m0", 1)
+        harness.records = []
+        harness.tick()
+        #expect(harness.records.isEmpty && harness.group.nextDeadline.map { $0 <= harness.now } == true)
+        harness.tick()
+        #expect(harness.records.count { $0.brief.hasPrefix("pattern") } == 5)
+        #expect(harness.records.last?.brief == "epoch 3")
+        #expect(patterns(harness)["t[0-9]*3"]?.count == 900)
+    }
 }

@@ -16,6 +16,9 @@ import WireProtocol
         #expect(try matches("a|bc", "bc"))
         #expect(try !matches("a|b", "bc"))
         #expect(try !matches("", "a"))
+        #expect(try matches("t[0-9]*3", "t133"))
+        #expect(try !matches("t[0-9]*3", "t134"))
+        #expect(try !matches("a|ab", "abc"))
     }
 
     @Test(arguments: [
