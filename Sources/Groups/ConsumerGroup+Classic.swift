@@ -1,9 +1,9 @@
-// Members of the classic protocol in a consumer group (KIP-848, online migration): they go on with JoinGroup, SyncGroup,
-// Heartbeat and LeaveGroup, and do not see that the coordinator assigns.
+// Members of the classic protocol in a consumer group (KIP-848, online migration): they go on with JoinGroup,
+// SyncGroup, Heartbeat and LeaveGroup, and do not see that the coordinator assigns.
 //
-// Rule: a generation is the member's epoch. A join takes one step of reconciliation, and brings what the member still has;
-// a sync brings what it has now; a heartbeat tells it to join again when there is more to do. Nobody waits for others, and
-// no member is the leader.
+// Rule: a generation is the member's epoch. A join takes one step of reconciliation, and brings what the member still
+// has; a sync brings what it has now; a heartbeat tells it to join again when there is more to do. Nobody waits for
+// others, and no member is the leader.
 
 internal import Basics
 internal import Bytes
@@ -16,8 +16,8 @@ extension ConsumerGroup {
 
     // MARK: Join
 
-    /// Decides and answers a JoinGroup. Returns the members of the classic group that this one has become, if so: when a
-    /// classic member takes the place of the last static one of the new protocol.
+    /// Decides and answers a JoinGroup. Returns the members of the classic group that this one has become, if so: when
+    /// a classic member takes the place of the last static one of the new protocol.
     package mutating func joinGroup(
         _ request: JoinGroupRequest, _ client: GroupClient, _ token: ReplyToken, _ context: GroupContext,
         _ step: inout GroupStep
@@ -26,11 +26,7 @@ extension ConsumerGroup {
         do throws(ConsumerGroupRefusal) {
             return try join(request, client, token, context, &step)
         } catch {
-            let response = JoinGroupResponse {
-                $0.memberId = request.memberId
-                $0.errorCode = error.code
-            }
-            step.answer(token, .joinGroup(response))
+            step.answer(token, .joinGroup(.refusal(request.memberId, error.code)))
             return nil
         }
     }
@@ -49,17 +45,14 @@ extension ConsumerGroup {
             throw ConsumerGroupRefusal(.inconsistentGroupProtocol)
         }
         if isUnknown, request.groupInstanceId == nil, client.version >= ConsumerGroup.givesIdsFirst {
-            let response = JoinGroupResponse {
-                $0.memberId = memberId
-                $0.errorCode = .memberIdRequired
-            }
-            step.answer(token, .joinGroup(response))
+            step.answer(token, .joinGroup(.refusal(memberId, .memberIdRequired)))
             return nil
         }
         let isJoining = request.groupInstanceId == nil || isUnknown
         let (before, replaced) = try member(
             memberId, request.groupInstanceId,
-            epoch: isJoining ? ConsumerGroupMember.joining : ConsumerGroupMember.leaving, owned: [:], speaksClassic: true)
+            epoch: isJoining ? ConsumerGroupMember.joining : ConsumerGroupMember.leaving, owned: [:],
+            speaksClassic: true)
         // A static member that comes back with its id takes its own place.
         let known = request.groupInstanceId.flatMap { staticMembers[$0] }
         let downgrades = known.map { mayBecomeClassic(replacing: $0, context.settings) } ?? false
@@ -242,7 +235,8 @@ extension ConsumerGroupMember {
         member.instanceId = request.groupInstanceId ?? instanceId
         if let rack = subscription.rackId, !rack.isEmpty { member.rackId = rack }
         // Before version 1 the session timeout served for both.
-        member.rebalanceTimeoutMs = request.rebalanceTimeoutMs < 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs
+        member.rebalanceTimeoutMs =
+            request.rebalanceTimeoutMs < 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs
         member.topics = subscription.topics.sortedUnique()
         member.pattern = ""
         member.clientId = client.id
@@ -258,5 +252,14 @@ extension ConsumerGroupMember {
             }
         }
         return member
+    }
+}
+
+extension JoinGroupResponse {
+    fileprivate static func refusal(_ memberId: String, _ code: ErrorCode) -> JoinGroupResponse {
+        JoinGroupResponse {
+            $0.memberId = memberId
+            $0.errorCode = code
+        }
     }
 }

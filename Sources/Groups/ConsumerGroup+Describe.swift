@@ -1,7 +1,7 @@
 // What others ask of a consumer group: tools what it looks like, offsets whether a member may store or read them.
 //
-// Rule: a commit counts for a partition if the member's epoch is its own, or is older but not older than the epoch in which
-// the partition was given to it (KIP-1251): the answer that raised the epoch may still be on its way.
+// Rule: a commit counts for a partition if the member's epoch is its own, or is older but not older than the epoch in
+// which the partition was given to it (KIP-1251): the answer that raised the epoch may still be on its way.
 
 package import Basics
 internal import ClusterImage
@@ -82,8 +82,8 @@ extension ConsumerGroup {
 
     // MARK: Offsets
 
-    /// Whether one who says to be this member may store offsets. `version` is that of an OffsetCommit; transactions have
-    /// none of their own.
+    /// Whether one who says to be this member may store offsets. `version` is that of an OffsetCommit; transactions
+    /// have none of their own.
     package func validateCommit(
         _ memberId: String, instance: String?, epoch received: Int32, isTransactional: Bool, version: Int16
     ) -> CommitPermission {

@@ -1,8 +1,9 @@
-// ConsumerGroupHeartbeat: a member joins, tells what has changed, says what it has, leaves, and learns what it shall have.
+// ConsumerGroupHeartbeat: a member joins, tells what has changed, says what it has, leaves, and learns what it shall
+// have.
 //
-// Rule: three steps, each of which sees the records of the one before: the member and the group's epoch; the target; what
-// the member has. The answer brings the assignment when the member joins, when it told everything (it does so after an
-// error), or when it has changed.
+// Rule: three steps, each of which sees the records of the one before: the member and the group's epoch; the target;
+// what the member has. The answer brings the assignment when the member joins, when it told everything (it does so
+// after an error), or when it has changed.
 
 internal import Basics
 internal import ClusterImage
@@ -41,7 +42,9 @@ extension ConsumerGroup {
         if before.state == .unknown, owned?.isEmpty != true {
             throw ConsumerGroupRefusal(
                 .fencedMemberEpoch,
-                "The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.")
+                "The consumer group member is in a unknown state. The member must abandon all its partitions and "
+                    + "rejoin."
+            )
         }
         let member = before.updated(by: request, client)
         if member.pattern != before.pattern { try checkPattern(member.pattern) }

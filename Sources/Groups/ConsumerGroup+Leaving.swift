@@ -1,5 +1,5 @@
-// How members go: they leave, or their time is over. A static member may leave for a while; what it had stays its own until
-// it is back, or its session ends.
+// How members go: they leave, or their time is over. A static member may leave for a while; what it had stays its own
+// until it is back, or its session ends.
 //
 // Rule: with a member goes what it has, and the epoch rises, so that others get it. When the last member of the new
 // protocol goes and classic ones stay, the group becomes a classic one if the policy allows it.

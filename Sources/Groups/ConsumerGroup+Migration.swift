@@ -1,9 +1,9 @@
-// From the classic protocol to the new one and back, while members are at work (KIP-848): a classic group becomes a consumer
-// group when a member of the new protocol joins, and a classic one again when the last of these goes.
+// From the classic protocol to the new one and back, while members are at work (KIP-848): a classic group becomes a
+// consumer group when a member of the new protocol joins, and a classic one again when the last of these goes.
 //
 // Rule: what is converted is a plain description of a classic group's members, so that neither kind of group knows the
-// other. Generations become epochs, and epochs generations. A conversion is one step: the records that end one group stand
-// before those that begin the other.
+// other. Generations become epochs, and epochs generations. A conversion is one step: the records that end one group
+// stand before those that begin the other.
 
 internal import Basics
 package import Bytes
@@ -97,9 +97,10 @@ package struct ClassicMembers: Sendable, Equatable {
 extension ConsumerGroup {
     // MARK: To the new protocol
 
-    /// Decides and answers the heartbeat by which a member of the new protocol joins a classic group with members. If it
-    /// may, the result is the group that takes the classic one's place, and `step` has all records; else nil, and the
-    /// answer says why. Requests that wait in the classic group are then to be answered with REBALANCE_IN_PROGRESS.
+    /// Decides and answers the heartbeat by which a member of the new protocol joins a classic group with members. If
+    /// it may, the result is the group that takes the classic one's place, and `step` has all records; else nil, and
+    /// the answer says why. Requests that wait in the classic group are then to be answered with
+    /// REBALANCE_IN_PROGRESS.
     package static func upgrading(
         _ groupId: String, _ classic: ClassicMembers, _ request: ConsumerGroupHeartbeatRequest, _ client: GroupClient,
         _ token: ReplyToken, _ context: GroupContext, _ step: inout GroupStep
@@ -180,22 +181,15 @@ extension ConsumerGroup {
                 .groupIdNotFound, "Cannot upgrade classic group \(groupId) to consumer group because \(problem)")
         }
         let malformed = refusal("the embedded consumer protocol is malformed.")
-        guard let subscription = member.metadata(classic.protocolName).flatMap(ConsumerGroupProtocol.subscription) else {
+        guard let subscription = member.metadata(classic.protocolName).flatMap(ConsumerGroupProtocol.subscription)
+        else {
             throw malformed
         }
-        var assigned: OwnedPartitions = [:]
-        // One that has never synced has no assignment.
-        if !member.assignment.isEmpty {
-            guard let assignment = ConsumerGroupProtocol.assignment(member.assignment) else { throw malformed }
-            guard assignment.userData?.isEmpty ?? true else {
-                throw refusal(
-                    "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default "
-                        + "assignor before re-attempting the upgrade.")
-            }
-            let named = assignment.assignedPartitions.map { ($0.topic, $0.partitions) }
-            assigned = ConsumerGroupProtocol.partitions(named, context.image).mapValues { partitions in
-                Dictionary(partitions.map { ($0, classic.generation) }) { first, _ in first }
-            }
+        guard let partitions = assignedPartitions(of: member, context) else { throw malformed }
+        guard !partitions.hasUserData else {
+            throw refusal(
+                "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default "
+                    + "assignor before re-attempting the upgrade.")
         }
         var new = ConsumerGroupMember(id: member.id)
         new.epoch = classic.generation
@@ -206,7 +200,7 @@ extension ConsumerGroup {
         new.clientId = member.clientId
         new.clientHost = member.clientHost
         new.topics = subscription.topics.sortedUnique()
-        new.assigned = assigned
+        new.assigned = partitions.assigned.mapValues { Dictionary(uniqueKeysWithValues: $0.map { ($0, new.epoch) }) }
         new.classic = .init {
             $0.sessionTimeoutMs = member.sessionTimeoutMs
             $0.supportedProtocols = member.protocols.map { entry in
@@ -219,13 +213,25 @@ extension ConsumerGroup {
         return new
     }
 
+    /// What a classic member was given; nil if it cannot be read. One that has never synced has no assignment.
+    private static func assignedPartitions(
+        of member: ClassicMembers.Member, _ context: GroupContext
+    ) -> (assigned: TopicAssignment, hasUserData: Bool)? {
+        if member.assignment.isEmpty { return ([:], false) }
+        guard let assignment = ConsumerGroupProtocol.assignment(member.assignment) else { return nil }
+        let named = assignment.assignedPartitions.map { ($0.topic, $0.partitions) }
+        return (ConsumerGroupProtocol.partitions(named, context.image), assignment.userData?.isEmpty == false)
+    }
+
     // MARK: Back to the classic one
 
     /// Whether all who stay speak the classic protocol, and the policy lets the group follow them.
     func mayBecomeClassic(without leaving: [String], _ settings: GroupSettings) -> Bool {
         let staying = members.count - leaving.count
         let classicLeaving = leaving.count { members[$0]?.usesClassicProtocol ?? false }
-        guard classicLeaving < leaving.count, staying > 0, classicCount - classicLeaving == staying else { return false }
+        guard classicLeaving < leaving.count, staying > 0, classicCount - classicLeaving == staying else {
+            return false
+        }
         return [.bidirectional, .downgrade].contains(settings.migrationPolicy) && staying <= settings.sizeMax
     }
 

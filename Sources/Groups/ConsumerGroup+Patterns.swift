@@ -1,9 +1,9 @@
 // Expressions of members: which topics they match is found out by the coordinator, and written to the log.
 //
 // Rule: matching waits for the next ticks, so that no heartbeat pays for it; many expressions and topics take several
-// ticks, so that others are not held up. All of a group are written together, so that a change makes one new target. They
-// are matched anew when topics have come, or now and then, but not again within ten seconds. Internal topics are matched
-// like others, as Kafka does.
+// ticks, so that others are not held up. All of a group are written together, so that a change makes one new target.
+// They are matched anew when topics have come, or now and then, but not again within ten seconds. Internal topics are
+// matched like others, as Kafka does.
 
 internal import Basics
 internal import ClusterImage
@@ -67,7 +67,9 @@ extension ConsumerGroup {
         var budget = ConsumerGroup.namesPerTick
         while budget > 0, let text = now.waiting.popLast() {
             budget -= max(now.topics.count, 1)
-            guard let topics = ConsumerGroup.topics(matching: text, among: now.topics, context.settings) else { continue }
+            guard let topics = ConsumerGroup.topics(matching: text, among: now.topics, context.settings) else {
+                continue
+            }
             now.found.append((text, topics))
         }
         guard now.waiting.isEmpty else {

@@ -1,5 +1,5 @@
-// The records that a consumer group writes. Their order within a decision is Kafka's, and some of it matters: what a member
-// has is deleted before its target, its target before the member.
+// The records that a consumer group writes. Their order within a decision is Kafka's, and some of it matters: what a
+// member has is deleted before its target, its target before the member.
 
 internal import Basics
 internal import Coordination

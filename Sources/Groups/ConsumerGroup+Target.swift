@@ -1,8 +1,8 @@
 // The group's epoch and the target: what each member shall have.
 //
-// Rule: the epoch rises when members, subscriptions, topics or the assignor change; the target is made for an epoch when a
-// heartbeat finds it behind, but not sooner than the assignment interval after the last one (KIP-1263), so that many who
-// join at once are assigned once. A target is written as its differences from the last.
+// Rule: the epoch rises when members, subscriptions, topics or the assignor change; the target is made for an epoch
+// when a heartbeat finds it behind, but not sooner than the assignment interval after the last one (KIP-1263), so that
+// many who join at once are assigned once. A target is written as its differences from the last.
 
 internal import Basics
 package import ClusterImage
@@ -42,7 +42,9 @@ extension ConsumerGroup {
     mutating func updateTarget(_ context: GroupContext, _ step: inout GroupStep) {
         let now = context.moment.wallClock.milliseconds
         let interval = context.settings.consumerAssignmentInterval.wholeMilliseconds
-        guard targetEpoch < epoch, targetTimestamp == 0 || interval == 0 || now >= targetTimestamp + interval else { return }
+        guard targetEpoch < epoch, targetTimestamp == 0 || interval == 0 || now >= targetTimestamp + interval else {
+            return
+        }
         let assignor = ServerAssignor(rawValue: preferredAssignor(context.settings)) ?? .uniform
         let problem = problem(context.image)
         let answer = assignor.assign(problem)

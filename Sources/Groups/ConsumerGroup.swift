@@ -1,5 +1,5 @@
-// A consumer group of the new protocol (KIP-848): the coordinator assigns, and leads each member from what it has to what
-// it shall have. Here: what a group is, and how records change it. Next: `+Heartbeat`, `+Target`,
+// A consumer group of the new protocol (KIP-848): the coordinator assigns, and leads each member from what it has to
+// what it shall have. Here: what a group is, and how records change it. Next: `+Heartbeat`, `+Target`,
 // `ConsumerGroupReconciliation`, `+Leaving`, `+Patterns`, `+Describe`, `+Classic`, `+Migration`.
 //
 // Rule: what survives changes in `replay` only; a decision emits a record, which is replayed at once, so that the next

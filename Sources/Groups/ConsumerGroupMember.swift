@@ -1,7 +1,7 @@
 // A member of a consumer group as the log holds it: what it told (one record), and what it has (another).
 //
-// Rule: a partition carries the epoch in which it was given to the member (KIP-1251). Partitions that the member has still
-// to give up stand in `revoking`; they are not free for others before they have left both lists.
+// Rule: a partition carries the epoch in which it was given to the member (KIP-1251). Partitions that the member has
+// still to give up stand in `revoking`; they are not free for others before they have left both lists.
 
 package import Basics
 package import WireProtocol

@@ -1,5 +1,6 @@
-// What classic consumers and their leader tell one another in bytes that the coordinator only passes on in a classic group:
-// subscriptions and assignments (KIP-429, KIP-792, KIP-881). In a consumer group the coordinator reads and writes them.
+// What classic consumers and their leader tell one another in bytes that the coordinator only passes on in a classic
+// group: subscriptions and assignments (KIP-429, KIP-792, KIP-881). In a consumer group the coordinator reads and
+// writes them.
 //
 //   version (int16) | fields of that version
 //

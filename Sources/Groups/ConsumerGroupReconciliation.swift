@@ -1,10 +1,11 @@
 // How a member comes from what it has to what it shall have, a step per heartbeat (KIP-848, "member assignment").
 //
-//     stable ── new target ──▶ unrevoked ── it has given up ──▶ unreleased ── others have given up ──▶ stable
+//     stable ─ new target ─▶ unrevoked ─ it has given up ─▶ unreleased ─ others have, too ─▶ stable
 //
-// Rule: a partition is given to a member only when nobody has it, and nobody ceases to have it before the member itself has
-// said that it gave it up. So a partition never has two owners. A member stays in its epoch while it gives up, since its
-// commits for those partitions must still count; it takes the target's epoch with the first step after that.
+// Rule: a partition is given to a member only when nobody has it, and nobody ceases to have it before the member
+// itself has said that it gave it up. So a partition never has two owners. A member stays in its epoch while it gives
+// up, since its commits for those partitions must still count; it takes the target's epoch with the first step after
+// that.
 
 internal import Basics
 

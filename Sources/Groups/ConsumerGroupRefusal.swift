@@ -1,5 +1,5 @@
-// What a consumer group refuses, and in which words. The codes and texts are Kafka's: clients act on the codes, and people
-// search for the texts.
+// What a consumer group refuses, and in which words. The codes and texts are Kafka's: clients act on the codes, and
+// people search for the texts.
 
 internal import Basics
 package import WireProtocol
@@ -47,8 +47,9 @@ extension ConsumerGroup {
         // Since version 1 members make their ids themselves (KIP-1082).
         let needsId = version >= 1 || request.memberEpoch > 0 || request.memberEpoch == ConsumerGroupMember.leaving
         let texts: [(String?, String)] = [
-            (needsId ? request.memberId : nil, "MemberId can't be empty."), (request.groupId, "GroupId can't be empty."),
-            (request.instanceId, "InstanceId can't be empty."), (request.rackId, "RackId can't be empty."),
+            (needsId ? request.memberId : nil, "MemberId can't be empty."),
+            (request.groupId, "GroupId can't be empty."),
+            (request.instanceId, "InstanceId can't be empty."), (request.rackId, "RackId can't be empty.")
         ]
         for (text, message) in texts {
             if let text, text.utf8.allSatisfy({ $0 <= 32 }) { return ConsumerGroupRefusal(.invalidRequest, message) }
@@ -90,8 +91,8 @@ extension ConsumerGroup {
         return nil
     }
 
-    /// Whether a member may come with `epoch`. One that did not get the last answer comes with the epoch before, and has
-    /// nothing but what it was given.
+    /// Whether a member may come with `epoch`. One that did not get the last answer comes with the epoch before, and
+    /// has nothing but what it was given.
     static func checkEpoch(
         _ epoch: Int32, of member: ConsumerGroupMember, owned: [Uuid: Set<Int32>]?
     ) throws(ConsumerGroupRefusal) {

@@ -1,5 +1,5 @@
-// The deadlines of a consumer group's members. They are soft state: no record tells of them, and a coordinator that takes
-// a group over starts them anew.
+// The deadlines of a consumer group's members. They are soft state: no record tells of them, and a coordinator that
+// takes a group over starts them anew.
 //
 // Rule: `next` is never later than the earliest deadline. It may be earlier, since a session that is renewed with every
 // heartbeat would else be searched for each time; `due` then finds nothing, and sets it right.

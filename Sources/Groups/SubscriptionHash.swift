@@ -1,7 +1,8 @@
 // The hash of a group's topics (KIP-1101): it changes when a topic that the group reads comes, goes, grows, or has its
 // replicas on other racks, and so tells that partitions must be assigned anew.
 //
-// Rule: byte for byte what Kafka writes, so that a group that moves between the two does not rebalance for it. Of a topic:
+// Rule: byte for byte what Kafka writes, so that a group that moves between the two does not rebalance for it. Of a
+// topic:
 //
 //   0 | id (high, low) | name (UTF-16 units, then their number) | partitions (int32)
 //   and for each partition: number (int32) | for each replica's rack, sorted: length (int32) | rack, as the name
@@ -46,6 +47,8 @@ package enum SubscriptionHash {
     }
 
     private static func append(_ value: some FixedWidthInteger & UnsignedInteger, to bytes: inout [UInt8]) {
-        for shift in stride(from: 0, to: value.bitWidth, by: 8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+        for shift in stride(from: 0, to: value.bitWidth, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
     }
 }

@@ -1,8 +1,9 @@
 // A topic expression, compiled by Debian's PCRE2 after `TopicPatternSyntax` has read it. The only file that calls the
 // library.
 //
-// Rule: it is matched by the library's breadth-first matcher, which follows all ways through the expression at once and so
-// takes no exponential time, and under limits of steps and memory. An expression that meets a limit matches nothing.
+// Rule: it is matched by the library's breadth-first matcher, which follows all ways through the expression at once
+// and so takes no exponential time, and under limits of steps and memory. An expression that meets a limit matches
+// nothing.
 
 internal import CPcre2
 
@@ -23,8 +24,11 @@ package struct TopicPattern: ~Copyable {
 
     /// Reads an expression in RE2's syntax.
     package init(_ text: String) throws(TopicPatternProblem) {
-        guard text.utf8.count <= TopicPattern.lengthLimit else { throw TopicPatternProblem(reason: "expression too long") }
-        // The end stands in the expression: the library's own option for it does not hold for all ways that are followed.
+        guard text.utf8.count <= TopicPattern.lengthLimit else {
+            throw TopicPatternProblem(reason: "expression too long")
+        }
+        // The end stands in the expression: the library's own option for it does not hold for all ways that are
+        // followed.
         let pattern = Array("(?:\(try TopicPatternSyntax.translate(text)))\\z".utf8)
         let options = PCRE2_UTF | PCRE2_ANCHORED | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE
         var code: OpaquePointer?
@@ -35,7 +39,8 @@ package struct TopicPattern: ~Copyable {
             unsafe code = pcre2_compile_8(pattern.baseAddress, pattern.count, options, &problem, &place, nil)
         }
         guard let code = unsafe code else { throw TopicPatternProblem(reason: TopicPattern.message(problem)) }
-        guard let context = unsafe pcre2_match_context_create_8(nil), let match = unsafe pcre2_match_data_create_8(1, nil)
+        guard let context = unsafe pcre2_match_context_create_8(nil),
+            let match = unsafe pcre2_match_data_create_8(1, nil)
         else {
             unsafe pcre2_code_free_8(code)
             throw TopicPatternProblem(reason: "no memory")

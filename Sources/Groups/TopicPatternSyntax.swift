@@ -2,9 +2,9 @@
 // possessive or atomic group, no recursion, no callout. An expression is read here, refused if RE2 would refuse it, and
 // written anew in the words of PCRE2 that mean the same.
 //
-// Rule: nothing reaches PCRE2 that was not understood here. What the two read differently is rewritten: a brace that is no
-// repetition is escaped, an assertion that is repeated stands in a group.
-// Source: https://github.com/google/re2/wiki/Syntax
+// Rule: nothing reaches PCRE2 that was not understood here. What the two read differently is rewritten: a brace that
+// is no repetition is escaped, an assertion that is repeated stands in a group. Source:
+// https://github.com/google/re2/wiki/Syntax
 
 /// Why an expression is refused.
 package struct TopicPatternProblem: Error, Hashable, Sendable {
@@ -109,7 +109,9 @@ struct TopicPatternSyntax {
         var name = ""
         guard take("<") else { throw TopicPatternProblem(reason: "invalid or unsupported Perl syntax") }
         while let scalar = next(), scalar != ">" { name.unicodeScalars.append(scalar) }
-        let isName = name.unicodeScalars.allSatisfy { $0 == "_" || ($0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil)) }
+        let isName = name.unicodeScalars.allSatisfy {
+            $0 == "_" || ($0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil))
+        }
         guard source[position - 1] == ">", isName, !name.isEmpty else {
             throw TopicPatternProblem(reason: "invalid named capture")
         }
@@ -209,7 +211,9 @@ struct TopicPatternSyntax {
             guard let first = next() else { throw TopicPatternProblem(reason: "invalid character class range") }
             if first == "{" {
                 while let scalar = next(), scalar != "}" { name.unicodeScalars.append(scalar) }
-                guard source[position - 1] == "}" else { throw TopicPatternProblem(reason: "invalid character class range") }
+                guard source[position - 1] == "}" else {
+                    throw TopicPatternProblem(reason: "invalid character class range")
+                }
             } else {
                 name.unicodeScalars.append(first)
             }
@@ -270,7 +274,7 @@ struct TopicPatternSyntax {
 
     private static let posixNames: Set<String> = [
         "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
-        "word", "xdigit",
+        "word", "xdigit"
     ]
 
     private mutating func readClass() throws(TopicPatternProblem) {

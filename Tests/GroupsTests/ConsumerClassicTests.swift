@@ -124,7 +124,8 @@ import WireProtocol
     }
 
     private func given(_ response: SyncGroupResponse) throws -> [String: [Int32]] {
-        let data = try ConsumerProtocolAssignment(decoding: ByteSlice(response.assignment.array.dropFirst(2)), version: 3)
+        let data = try ConsumerProtocolAssignment(
+            decoding: ByteSlice(response.assignment.array.dropFirst(2)), version: 3)
         return Dictionary(data.assignedPartitions.map { ($0.topic, $0.partitions) }) { first, _ in first }
     }
 
@@ -135,10 +136,12 @@ import WireProtocol
         let (group, answer) = upgraded(harness, classicGroup([("c1", [0, 1]), ("c2", [2])]))
         #expect(group != nil && answer.errorCode == .none && answer.memberEpoch == 6)
         #expect(answer.partitions == [:])
-        #expect(harness.records.map(\.brief) == [
-            "-classic", "member c1", "member c2", "epoch 5", "target c1", "target c2", "target epoch 5", "current c1 5",
-            "current c2 5", "member new", "epoch 6", "target c1", "target new", "target epoch 6", "current new 6",
-        ])
+        #expect(
+            harness.records.map(\.brief) == [
+                "-classic", "member c1", "member c2", "epoch 5", "target c1", "target c2", "target epoch 5",
+                "current c1 5",
+                "current c2 5", "member new", "epoch 6", "target c1", "target new", "target epoch 6", "current new 6"
+            ])
         #expect(harness.group.members["c1"]?.assigned == [a: [0: 5, 1: 5]])
         #expect(harness.group.members["c1"]?.rackId == "r")
         #expect(harness.group.described(harness.context).members.map(\.memberType) == [0, 0, 1])
@@ -183,7 +186,9 @@ import WireProtocol
     }
 
     @Test func `a group is not converted when the policy or its members forbid it`() {
-        func refusal(_ classic: ClassicMembers, _ policy: GroupSettings.MigrationPolicy = .bidirectional, _ size: Int = 9)
+        func refusal(
+            _ classic: ClassicMembers, _ policy: GroupSettings.MigrationPolicy = .bidirectional, _ size: Int = 9
+        )
             -> String?
         {
             let harness = ConsumerHarness()
@@ -297,10 +302,12 @@ import WireProtocol
         harness.records = []
         #expect(harness.beat("new", -1).errorCode == .none)
         let classic = try #require(harness.classic)
-        #expect(harness.records.map(\.brief) == [
-            "-current c1", "-current c2", "-current new", "-target c1", "-target c2", "-target new", "-target epoch",
-            "-member c1", "-member c2", "-member new", "-epoch",
-        ])
+        #expect(
+            harness.records.map(\.brief) == [
+                "-current c1", "-current c2", "-current new", "-target c1", "-target c2", "-target new",
+                "-target epoch",
+                "-member c1", "-member c2", "-member new", "-epoch"
+            ])
         #expect(harness.group.isDeleted)
         #expect(classic.generation == 6 && classic.protocolName == "range" && classic.needsRebalance)
         #expect(classic.members.map(\.id) == ["c1", "c2"])

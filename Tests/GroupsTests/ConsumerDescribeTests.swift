@@ -43,9 +43,10 @@ import WireProtocol
         harness.records = []
         var step = GroupStep()
         harness.group.delete(&step)
-        #expect(step.records.map(\.brief) == [
-            "-current m1", "-target m1", "-target epoch", "-member m1", "-pattern b", "-epoch",
-        ])
+        #expect(
+            step.records.map(\.brief) == [
+                "-current m1", "-target m1", "-target epoch", "-member m1", "-pattern b", "-epoch"
+            ])
         #expect(harness.group.isDeleted && harness.group.stateName == "Dead" && harness.group.nextDeadline == nil)
     }
 
@@ -59,7 +60,8 @@ import WireProtocol
     // MARK: Offsets
 
     private func commit(
-        _ harness: ConsumerHarness, _ memberId: String, _ epoch: Int32, version: Int16 = 9, isTransactional: Bool = false
+        _ harness: ConsumerHarness, _ memberId: String, _ epoch: Int32, version: Int16 = 9,
+        isTransactional: Bool = false
     ) -> CommitPermission {
         harness.group.validateCommit(
             memberId, instance: nil, epoch: epoch, isTransactional: isTransactional, version: version)
@@ -135,7 +137,7 @@ import WireProtocol
         let given = [
             ("group.consumer.session.timeout.ms", "46000"), ("group.consumer.heartbeat.interval.ms", "6000"),
             ("group.consumer.max.size", "7"), ("group.consumer.assignors", "range"),
-            ("group.consumer.migration.policy", "upgrade"), ("group.consumer.assignment.interval.ms", "0"),
+            ("group.consumer.migration.policy", "upgrade"), ("group.consumer.assignment.interval.ms", "0")
         ]
         let node = try NodeConfiguration(given.map { GivenValue(key: $0.0, value: $0.1, origin: .file) })
         #expect(node.warnings.isEmpty)
@@ -144,6 +146,7 @@ import WireProtocol
         #expect(settings.consumerSessionTimeout == .seconds(46) && settings.consumerHeartbeatInterval == .seconds(6))
         #expect(settings.consumerSizeMax == 7 && settings.consumerAssignors == ["range"])
         #expect(settings.migrationPolicy == .upgrade && settings.consumerAssignmentInterval == .zero)
-        #expect(settings.consumerSessionTimeoutMin == .seconds(45) && settings.consumerSessionTimeoutMax == .seconds(60))
+        #expect(
+            settings.consumerSessionTimeoutMin == .seconds(45) && settings.consumerSessionTimeoutMax == .seconds(60))
     }
 }

@@ -20,9 +20,10 @@ import WireProtocol
         #expect(answer.memberEpoch == 2)
         #expect(answer.heartbeatIntervalMs == 5000)
         #expect(answer.partitions == [a: [0, 1, 2], b: [0, 1, 2]])
-        #expect(harness.records.map(\.brief) == [
-            "member m1", "epoch 2", "target m1", "target epoch 2", "current m1 2",
-        ])
+        #expect(
+            harness.records.map(\.brief) == [
+                "member m1", "epoch 2", "target m1", "target epoch 2", "current m1 2"
+            ])
         #expect(harness.group.stateName == "Stable")
     }
 
@@ -79,26 +80,28 @@ import WireProtocol
         harness.records = []
         let answer = harness.beat("m1", -1)
         #expect(answer.errorCode == .none && answer.memberEpoch == -1 && answer.memberId == "m1")
-        #expect(harness.records.map(\.brief) == ["-current m1", "-target m1", "-member m1", "epoch 3", "target epoch 3"])
+        #expect(
+            harness.records.map(\.brief) == ["-current m1", "-target m1", "-member m1", "epoch 3", "target epoch 3"])
         #expect(harness.records.map { $0.plain.value?.count } == [nil, nil, nil, 7, 7])
         #expect(harness.group.stateName == "Empty")
     }
 
-    @Test(arguments: [
-        ("MemberId can't be empty.", { @Sendable in $0.memberId = " " }),
-        ("GroupId can't be empty.", { $0.groupId = " " }),
-        ("InstanceId can't be empty.", { $0.instanceId = "" }),
-        ("RackId can't be empty.", { $0.rackId = "" }),
-        ("RebalanceTimeoutMs must be provided in first request.", { $0.rebalanceTimeoutMs = -1 }),
-        ("TopicPartitions must be empty when (re-)joining.", { $0.topicPartitions = nil }),
-        ("TopicPartitions must be empty when (re-)joining.", { $0.topicPartitions = [.init()] }),
-        (
-            "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
-            { $0.subscribedTopicNames = nil }
-        ),
-        ("InstanceId can't be null.", { $0.memberEpoch = -2 }),
-        ("MemberEpoch is invalid.", { $0.memberEpoch = -3 }),
-    ] as [(String, @Sendable (inout ConsumerGroupHeartbeatRequest) -> Void)])
+    @Test(
+        arguments: [
+            ("MemberId can't be empty.", { @Sendable in $0.memberId = " " }),
+            ("GroupId can't be empty.", { $0.groupId = " " }),
+            ("InstanceId can't be empty.", { $0.instanceId = "" }),
+            ("RackId can't be empty.", { $0.rackId = "" }),
+            ("RebalanceTimeoutMs must be provided in first request.", { $0.rebalanceTimeoutMs = -1 }),
+            ("TopicPartitions must be empty when (re-)joining.", { $0.topicPartitions = nil }),
+            ("TopicPartitions must be empty when (re-)joining.", { $0.topicPartitions = [.init()] }),
+            (
+                "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
+                { $0.subscribedTopicNames = nil }
+            ),
+            ("InstanceId can't be null.", { $0.memberEpoch = -2 }),
+            ("MemberEpoch is invalid.", { $0.memberEpoch = -3 })
+        ] as [(String, @Sendable (inout ConsumerGroupHeartbeatRequest) -> Void)])
     func `an invalid request is refused in Kafka's words`(
         message: String, change: @Sendable (inout ConsumerGroupHeartbeatRequest) -> Void
     ) {
@@ -158,8 +161,8 @@ import WireProtocol
         #expect(ahead.errorCode == .fencedMemberEpoch)
         #expect(
             ahead.errorMessage
-                == "The consumer group member has a greater member epoch (3) than the one known by the group coordinator "
-                + "(2). The member must abandon all its partitions and rejoin.")
+                == "The consumer group member has a greater member epoch (3) than the one known by the group "
+                + "coordinator (2). The member must abandon all its partitions and rejoin.")
         #expect(harness.beat("m1", 1, owned: [:]).errorCode == .fencedMemberEpoch)
     }
 
@@ -332,9 +335,10 @@ import WireProtocol
         let back = harness.join("m2", instance: "i")
         #expect(back.partitions == first.partitions)
         #expect(harness.group.epoch == 2, "nothing is assigned anew")
-        #expect(harness.records.map(\.brief) == [
-            "-current m1", "-target m1", "-member m1", "member m2", "target m2", "current m2 0", "current m2 2",
-        ])
+        #expect(
+            harness.records.map(\.brief) == [
+                "-current m1", "-target m1", "-member m1", "member m2", "target m2", "current m2 0", "current m2 2"
+            ])
         let old = harness.beat("m1", 2, instance: "i")
         #expect(old.errorCode == .fencedInstanceId)
         #expect(old.errorMessage == "Static member m1 with instance id i was fenced by member m2.")
@@ -347,7 +351,9 @@ import WireProtocol
         #expect(answer.errorCode == .unreleasedInstanceId)
         #expect(
             answer.errorMessage
-                == "Static member m2 with instance id i cannot join the group because the instance id is owned by m1 member.")
+                == "Static member m2 with instance id i cannot join the group because the instance id is owned by "
+                + "m1 member."
+        )
     }
 
     @Test func `an unknown instance is told so`() {

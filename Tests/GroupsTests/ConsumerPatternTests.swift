@@ -41,7 +41,9 @@ import WireProtocol
         #expect(answer.errorCode == .invalidRegularExpression)
         #expect(
             answer.errorMessage
-                == "SubscribedTopicRegex `a(?=b)` is not a valid regular expression: invalid or unsupported Perl syntax.")
+                == "SubscribedTopicRegex `a(?=b)` is not a valid regular expression: invalid or unsupported Perl "
+                + "syntax."
+        )
         #expect(harness.group.isEmpty)
     }
 

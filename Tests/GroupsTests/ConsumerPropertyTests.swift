@@ -6,8 +6,8 @@ import Records
 import Testing
 import WireProtocol
 
-/// A group with many members on a bad day: they join, leave, stall and die, answers get lost, requests come twice, topics
-/// change. After each step the rules of the protocol are checked; when the faults stop, the group settles.
+/// A group with many members on a bad day: they join, leave, stall and die, answers get lost, requests come twice,
+/// topics change. After each step the rules of the protocol are checked; when the faults stop, the group settles.
 @Suite struct ConsumerPropertyTests {
     @Test(arguments: 0..<40)
     func `no partition ever has two owners, and the group settles`(seed: Int) throws {

@@ -1,7 +1,7 @@
 // What a server-side assignor is asked: who reads which topics, and what each had until now (KIP-848).
 //
-// Rule: members ascend by id and topics by id, so that the answer depends on nothing but the question. An assignor is a pure
-// function; it gives every partition of every topic that somebody reads to exactly one of its readers.
+// Rule: members ascend by id and topics by id, so that the answer depends on nothing but the question. An assignor is
+// a pure function; it gives every partition of every topic that somebody reads to exactly one of its readers.
 
 package import Basics
 

@@ -1,8 +1,8 @@
-// The range assignor: of each topic every reader gets one run of partitions, the first readers one more where it does not
-// come out even. Readers of the same topics so get the same numbers of each topic, which joins need.
+// The range assignor: of each topic every reader gets one run of partitions, the first readers one more where it does
+// not come out even. Readers of the same topics so get the same numbers of each topic, which joins need.
 //
-// Rule: made anew each time, as in Kafka since 4.0: to keep what members had would break the runs apart. A static member
-// keeps its place by its instance id, so that a restart moves nothing.
+// Rule: made anew each time, as in Kafka since 4.0: to keep what members had would break the runs apart. A static
+// member keeps its place by its instance id, so that a restart moves nothing.
 
 enum RangeAssignment {
     static func solve(_ problem: AssignmentProblem) -> [TopicAssignment] {

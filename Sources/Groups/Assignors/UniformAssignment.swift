@@ -1,5 +1,5 @@
-// The uniform assignor: members have as many partitions as one another, as far as their subscriptions let them, and keep
-// what they had where balance allows it.
+// The uniform assignor: members have as many partitions as one another, as far as their subscriptions let them, and
+// keep what they had where balance allows it.
 //
 // Where all read the same topics the balance is exact, and as few partitions move as can be. Else partitions move from
 // loaded to less loaded readers of a topic until no single move helps, or `passLimit` passes are over. Racks of members

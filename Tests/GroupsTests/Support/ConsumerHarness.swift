@@ -175,7 +175,8 @@ extension GroupRecord {
         case .member(let key, let value): (value == nil ? "-" : "") + "member \(key.memberId)"
         case .target(_, let value): value.map { "target epoch \($0.assignmentEpoch)" } ?? "-target epoch"
         case .memberTarget(let key, let value): (value == nil ? "-" : "") + "target \(key.memberId)"
-        case .memberCurrent(let key, let value): value.map { "current \(key.memberId) \($0.memberEpoch)" } ?? "-current \(key.memberId)"
+        case .memberCurrent(let key, let value):
+            value.map { "current \(key.memberId) \($0.memberEpoch)" } ?? "-current \(key.memberId)"
         case .pattern(let key, let value): (value == nil ? "-" : "") + "pattern \(key.regularExpression)"
         case .classicGroup(_, let value): value == nil ? "-classic" : "classic"
         case .offset, .other: "other"
