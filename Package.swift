@@ -112,6 +112,7 @@ let package = Package(
         tests("CommandTests", ["martlet"]),
         tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
         tests("RaftTests", ["Raft", "Basics"]),
+        tests("CoordinationTests", ["Coordination", "Records", "Bytes", "Basics"]),
         tests(
             "GroupsTests",
             ["Groups", "Coordination", "ClusterImage", "Records", "WireProtocol", "Configuration", "Bytes", "Basics"]),

@@ -36,6 +36,9 @@ final class ClusterView: Sendable {
     func topic(_ name: String) -> TopicView? { image.topicIds[name].flatMap { byId[$0] } }
     func topic(_ id: Uuid) -> TopicView? { byId[id] }
 
+    /// All replicas on this node, in no order.
+    var replicas: [Partition] { byId.values.flatMap(\.replicas.values) }
+
     /// Live brokers, by id.
     var liveBrokers: [BrokerImage] {
         image.brokers.values.filter { !$0.isFenced }.sorted { $0.id < $1.id }

@@ -163,15 +163,16 @@ struct MetadataLoader {
         for (index, segment) in view.segments.enumerated() {
             let end = index + 1 < view.segments.count ? view.segments[index + 1].base : view.end
             guard end > start else { continue }
-            let size = try storage { () throws(FileError) in try segment.file.size() }
-            var scanner = SegmentScanner(segment.file, offset: segment.base, fileSize: size)
+            let file = try segment.file()
+            let size = try storage { () throws(FileError) in try file.size() }
+            var scanner = SegmentScanner(file, offset: segment.base, fileSize: size)
             while let batch = try scanner.next() {
                 guard batch.header.lastOffset >= start else { continue }
                 replayedBytes += batch.bytes.count
                 try replay(batch, isSnapshot: false)
             }
             if let fault = scanner.fault {
-                throw .corrupt(path: segment.file.path, position: scanner.position, reason: fault.description)
+                throw .corrupt(path: file.path, position: scanner.position, reason: fault.description)
             }
         }
     }

@@ -22,7 +22,7 @@ package enum ProtocolSupport {
 
             """
         for key in ApiKey.allCases.sorted(by: { $0.rawValue < $1.rawValue }) {
-            let name = key.requestType.messageName.replacing("Request", with: "")
+            let name = key.name
             guard let api = ApiTable[key] else {
                 page += "| \(key.rawValue) | \(name) | – | \(absence(of: key)) |\n"
                 continue
@@ -50,4 +50,9 @@ package enum ProtocolSupport {
     private static func absence(of key: ApiKey) -> String {
         key.listeners.contains(.broker) ? "not built yet" : "between nodes; not built yet"
     }
+}
+
+extension ApiKey {
+    /// The name of the API, such as "Produce".
+    var name: String { requestType.messageName.replacing("Request", with: "") }
 }

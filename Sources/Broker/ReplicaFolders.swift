@@ -43,9 +43,10 @@ final class ReplicaFolders: Sendable {
     let environment: Environment
     let state = Mutex(State())
     let logger: Logger
+    let handles: SegmentHandles
     let maintenance: LogMaintenance
     /// One for each folder.
-    private let syncs: [SyncQueue]
+    let syncs: [SyncQueue]
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], unopened: [String], metadata: PartitionLog,
@@ -58,6 +59,7 @@ final class ReplicaFolders: Sendable {
         self.node = node
         self.environment = environment
         self.logger = logger
+        handles = SegmentHandles(limit: node.int("martlet.open.segments.max"))
         maintenance = LogMaintenance(environment: environment, logger: logger)
         syncs = folders.map { folder in
             SyncQueue(pool: environment.pool, disk: folder.disk) { partition, error in
@@ -231,7 +233,8 @@ final class ReplicaFolders: Sendable {
     ) throws(StorageError) -> Partition {
         var loader = LogLoader(
             partition: id, directory: folder.directory(of: id), fileSystem: folder.fileSystem,
-            configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero)
+            configuration: configuration, isClean: isClean, recoveryPoint: checkpoints.recoveryPoints[id] ?? .zero,
+            handles: handles)
         let log = try loader.load(startOffset: checkpoints.startOffsets[id] ?? .zero)
         log.compaction.cleaned = checkpoints.cleanedOffsets[id]
         if let fault = loader.recovery.fault {

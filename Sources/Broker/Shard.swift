@@ -42,8 +42,13 @@ struct Counters: Sendable {
     /// Requests by the number of their API.
     var requests = [Int](repeating: 0, count: 128)
     var bytesIn = 0
-    var bytesOut = 0
     var connectionsAccepted = 0
+
+    mutating func add(_ other: Counters) {
+        for (number, count) in other.requests.enumerated() { requests[number] += count }
+        bytesIn += other.bytesIn
+        connectionsAccepted += other.connectionsAccepted
+    }
 
     mutating func count(_ key: ApiKey) {
         guard Int(key.rawValue) < requests.count else { return }
@@ -57,6 +62,10 @@ final class Shard {
     let limits: Limits
     let logger: Logger
     private(set) var view: ClusterView
+    /// The group coordinators of this loop.
+    let groups: GroupDriver
+    /// The shards of all loops.
+    private(set) lazy var peers = broker.withState { $0.shards }
     var sessions: FetchSessions
     var counters = Counters()
     /// What is left of this loop's block of producer ids, and who waits for the next one.
@@ -74,11 +83,15 @@ final class Shard {
         self.limits = limits
         self.logger = logger
         self.view = view
+        groups = GroupDriver(.groups(broker.node), loop: loop, broker: broker, view: view)
         sessions = FetchSessions(max: limits.fetchSessionsMax / broker.environment.loops.count)
     }
 
     /// Takes a newer view.
-    func take(_ view: ClusterView) { self.view = view }
+    func take(_ view: ClusterView) {
+        self.view = view
+        groups.take(view)
+    }
 
     // MARK: Connections
 
@@ -149,6 +162,7 @@ final class Shard {
     private func finishEnding() {
         let completion = ended
         ended = nil
+        groups.close()
         completion?()
     }
 }

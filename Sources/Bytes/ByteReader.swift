@@ -144,11 +144,10 @@ package struct ByteReader {
     package mutating func readText(_ count: Int, _ field: StaticString) throws(DecodeError) -> String {
         guard count >= 0 else { throw failure(.negativeLength(count), field) }
         guard count <= remaining else { throw truncated(count, field) }
-        // Safety: the count was checked just above.
-        let text = unsafe String(
-            validating: UnsafeRawBufferPointer(start: start + position, count: count), as: UTF8.self)
-        guard let text else { throw failure(.invalidText, field) }
+        // Safety: the count was checked just above, and the text is copied before the span ends.
+        let bytes = unsafe Span<UInt8>(_unsafeStart: (start + position).assumingMemoryBound(to: UInt8.self), count: count)
+        guard let text = try? UTF8Span(validating: bytes) else { throw failure(.invalidText, field) }
         advance(count)
-        return text
+        return String(copying: text)
     }
 }

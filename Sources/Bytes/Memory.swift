@@ -16,9 +16,9 @@ package final class Memory: Sendable {
     @usableFromInline package let capacity: Int
     private let pool: BufferPool?
 
-    /// Allocates `capacity` bytes, aligned to 64; their content is undefined until written.
+    /// Allocates `capacity` bytes, aligned as malloc does; their content is undefined until written.
     package init(capacity: Int) {
-        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: max(capacity, 1), alignment: 64)
+        unsafe base = UnsafeMutableRawPointer.allocate(byteCount: max(capacity, 1), alignment: 16)
         self.capacity = capacity
         pool = nil
     }

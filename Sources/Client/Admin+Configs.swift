@@ -11,12 +11,15 @@ package enum ConfigResource: Hashable, Sendable {
     /// Nil stands for the default of all brokers.
     case broker(NodeId?)
     case group(String)
+    /// What a Martlet broker counts and measures of itself.
+    case metrics(NodeId)
 
     var type: Int8 {
         switch self {
         case .topic: 2
         case .broker: 4
         case .group: 32
+        case .metrics: 121
         }
     }
 
@@ -24,13 +27,16 @@ package enum ConfigResource: Hashable, Sendable {
         switch self {
         case .topic(let name), .group(let name): name
         case .broker(let id): id.map { "\($0)" } ?? ""
+        case .metrics(let id): "\(id)"
         }
     }
 
     /// Brokers answer for themselves; anything else any broker knows.
     var destination: Destination {
-        if case .broker(let id?) = self { return .node(id) }
-        return .any
+        switch self {
+        case .broker(let id?), .metrics(let id): .node(id)
+        case .topic, .group, .broker: .any
+        }
     }
 }
 

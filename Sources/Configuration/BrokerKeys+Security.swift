@@ -82,5 +82,6 @@ kafka.metrics.reporters | list | "" | | r | pointless | Classes that report metr
 martlet.threads | int | 0 | 0..256 | r | works | Event loops; 0 is one per core.
 martlet.pool.threads | int | 4 | 1..64 | r | works | Threads for work that blocks.
 martlet.disk.reserve.bytes | long | -1 | -1.. | r | works | Below so many free bytes of a disk producers are refused; -1 is the lesser of 5 % of it and 64 MiB.
+martlet.open.segments.max | int | 4096 | 1.. | r | works | So many sealed segments are kept open at once; each may have three files mapped.
 martlet.disk.throttle.bytes | long | -1 | -1.. | r | works | Below so many free bytes producers are slowed down; -1 is twice the reserve.
 """

@@ -161,19 +161,19 @@ max.request.partition.size.limit | int | 2000 | 1.. | r | works | Partitions tha
 
 private let coordinatorKeys = """
 # Groups, transactions, share groups
-offsets.topic.num.partitions | int | 50 | 1.. | r | later | Partitions of the topic that keeps committed offsets.
-offsets.topic.replication.factor | int | 3 | 1.. | r | later | Replicas of that topic.
-offsets.topic.segment.bytes | int | 104857600 | 1.. | r | later | Segment size of that topic.
-offsets.topic.compression.codec | int | 0 | | r | later | Compression of that topic.
+offsets.topic.num.partitions | int | 50 | 1.. | r | works | Partitions of the topic that keeps committed offsets.
+offsets.topic.replication.factor | int | 3 | 1.. | r | works | Replicas of that topic.
+offsets.topic.segment.bytes | int | 104857600 | 1.. | r | works | Segment size of that topic.
+offsets.topic.compression.codec | int | 0 | | r | works | Compression of that topic.
 offsets.load.buffer.size | int | 5242880 | 1.. | r | pointless | Memory for loading that topic.
-offsets.commit.timeout.ms | int | 5000 | 1.. | r | later | How long a commit waits for replicas.
-offsets.retention.minutes | int | 10080 | 1.. | r | later | How long offsets of an empty group are kept.
-offsets.retention.check.interval.ms | long | 600000 | 1.. | r | later | How often old offsets are looked for.
-offset.metadata.max.bytes | int | 4096 | | r | later | The longest note beside a committed offset.
-group.initial.rebalance.delay.ms | int | 3000 | | r | later | How long a new group waits for members.
-group.min.session.timeout.ms | int | 6000 | | r | later | The shortest session timeout of a member.
-group.max.session.timeout.ms | int | 1800000 | | r | later | The longest session timeout of a member.
-group.max.size | int | 2147483647 | 1.. | r | later | The most members of a group.
+offsets.commit.timeout.ms | int | 5000 | 1.. | r | works | How long a commit waits for replicas.
+offsets.retention.minutes | int | 10080 | 1.. | r | works | How long offsets of an empty group are kept.
+offsets.retention.check.interval.ms | long | 600000 | 1.. | r | works | How often old offsets are looked for.
+offset.metadata.max.bytes | int | 4096 | | r | works | The longest note beside a committed offset.
+group.initial.rebalance.delay.ms | int | 3000 | | r | works | How long a new group waits for members.
+group.min.session.timeout.ms | int | 6000 | | r | works | The shortest session timeout of a member.
+group.max.session.timeout.ms | int | 1800000 | | r | works | The longest session timeout of a member.
+group.max.size | int | 2147483647 | 1.. | r | works | The most members of a group.
 group.coordinator.rebalance.protocols | list | classic,consumer,share,streams | | r | later | The group protocols that are offered.
 group.coordinator.threads | int | 4 | 1.. | r | pointless | Threads of the group coordinator.
 group.coordinator.background.threads | int | 2 | 1.. | r | pointless | Threads for assignments.

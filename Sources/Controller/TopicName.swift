@@ -31,6 +31,7 @@ package enum TopicName {
 
     /// Whether the topic is the broker's own.
     package static func isInternal(_ name: String) -> Bool {
-        name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state"
+        guard name.utf8.first == UInt8(ascii: "_") else { return false }
+        return name == "__consumer_offsets" || name == "__transaction_state" || name == "__share_group_state"
     }
 }

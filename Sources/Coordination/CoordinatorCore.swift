@@ -62,6 +62,10 @@ package protocol CoordinatorCore: Sendable {
 
     /// Takes over what `record` says. `moment` is that of the decision, or of loading.
     mutating func replay(_ record: Record, _ moment: Moment)
+    /// The same for a record of the open transaction of `producerId`: it counts from the commit on, or never.
+    mutating func replay(_ record: Record, ofTransaction producerId: Int64, _ moment: Moment)
+    /// The transaction of `producerId` has ended in this partition.
+    mutating func endTransaction(of producerId: Int64, isCommitted: Bool, _ moment: Moment)
     /// All that the log holds has been replayed: begins to watch its members anew.
     mutating func loaded(_ moment: Moment) -> Step<Record, Reply>
     /// The next moment at which `tick` has something to do.
@@ -70,4 +74,10 @@ package protocol CoordinatorCore: Sendable {
     mutating func tick(_ moment: Moment) -> Step<Record, Reply>
     /// The peer behind `token` is gone, or the node stops: a reply is not wanted any more.
     mutating func forget(_ token: ReplyToken)
+}
+
+extension CoordinatorCore {
+    /// Most coordinators write no transactions.
+    package mutating func replay(_ record: Record, ofTransaction producerId: Int64, _ moment: Moment) {}
+    package mutating func endTransaction(of producerId: Int64, isCommitted: Bool, _ moment: Moment) {}
 }

@@ -130,9 +130,9 @@ package final class CompactionRun: Sendable {
 }
 
 extension CompactionRun.State {
-    private func scanner(_ index: Int, from position: Int) -> SegmentScanner {
+    private func scanner(_ index: Int, from position: Int) throws(StorageError) -> SegmentScanner {
         SegmentScanner(
-            segments[index].file, from: position, offset: segments[index].base, fileSize: segments[index].sealedSize)
+            try segments[index].file(), from: position, offset: segments[index].base, fileSize: segments[index].sealedSize)
     }
 
     /// The next batch; nil at the end of the segment. A batch that cannot be read is no end.
@@ -159,7 +159,7 @@ extension CompactionRun.State {
     ) throws(StorageError) {
         guard index < segments.count else { return beginCleaning() }
         var scanner =
-            if let open { open } else { scanner(index, from: try segments[index].scanStart(for: firstDirty)) }
+            if let open { open } else { try scanner(index, from: try segments[index].scanStart(for: firstDirty)) }
         // The table is changed in place as long as nothing else holds the phase.
         phase = .mapping(segment: index, nil)
         while step.bytes < CompactionRun.stepBytes {
@@ -224,7 +224,7 @@ extension CompactionRun.State {
                 try CleanedSegment(at: segments[index].base, in: log.directory, log.fileSystem, configuration)
             }
         }
-        var scanner = open ?? scanner(index, from: 0)
+        var scanner = if let open { open } else { try scanner(index, from: 0) }
         phase = .cleaning(group: group, segment: index, scanner, cleaned)
         while step.bytes < CompactionRun.stepBytes {
             guard let batch = try next(&scanner, index) else {

@@ -39,6 +39,7 @@ package struct LogConfiguration: Hashable, Sendable {
 
     /// What is taken off the age of the segment at `base`: by chance, but the same whenever it is asked.
     func jitter(at base: Offset) -> Duration {
+        guard segmentJitter > .zero else { return .zero }
         let most = min(segmentJitter, segmentAge).wholeMilliseconds
         guard most > 0 else { return .zero }
         var random = SeededRandom(seed: jitterSeed ^ UInt64(bitPattern: base.rawValue))

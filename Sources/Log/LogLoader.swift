@@ -31,6 +31,7 @@ package struct LogLoader {
     private let configuration: LogConfiguration
     private let isClean: Bool
     private let recoveryPoint: Offset
+    private let handles: SegmentHandles?
     package private(set) var recovery = LogRecovery()
     private var hasRemoved = false
     /// An index was made that is believed from now on.
@@ -39,11 +40,13 @@ package struct LogLoader {
     /// Producers at the end of what was scanned; nil as long as nothing had to be.
     private var producers: ProducerStates?
 
-    /// `isClean`: the broker that wrote the folder stopped in order. `recoveryPoint`: what it had synced.
+    /// `isClean`: the broker that wrote the folder stopped in order. `recoveryPoint`: what it had synced. `handles`: who
+    /// bounds the open files; without, all that were opened stay so.
     package init(
         partition: TopicPartition, directory: String, fileSystem: any FileSystem, configuration: LogConfiguration,
-        isClean: Bool, recoveryPoint: Offset
+        isClean: Bool, recoveryPoint: Offset, handles: SegmentHandles? = nil
     ) {
+        self.handles = handles
         self.partition = partition
         self.directory = directory
         self.fileSystem = fileSystem
@@ -94,7 +97,8 @@ package struct LogLoader {
             partition: partition, directory: directory, fileSystem: fileSystem, configuration: configuration,
             segments: segments, tail: tail, startOffset: start,
             recoveryPoint: isClean ? tail.endOffset : min(recoveryPoint, tail.endOffset),
-            producers: try allProducers(files.snapshots, segments: segments, end: tail.endOffset), epochs: epochs)
+            producers: try allProducers(files.snapshots, segments: segments, end: tail.endOffset), epochs: epochs,
+            handles: handles)
         log.snapshots.withLock { $0 = missing.filter { $0.offset <= tail.endOffset } }
         log.hasUnwrittenEpochs.store(!areWritten, ordering: .relaxed)
         // As a clean stop leaves it: with the indexes of the active segment, and the producers at the end.
@@ -152,7 +156,7 @@ package struct LogLoader {
             let file = try fileSystem.open(directory + "/" + SegmentFiles.name(base, .log), .create)
             return Segment(
                 active: file, base: base, directory: directory, fileSystem: fileSystem,
-                capacity: configuration.segmentBytes)
+                capacity: configuration.segmentBytes, handles: handles)
         }
     }
 
@@ -191,14 +195,15 @@ package struct LogLoader {
         _ base: Offset, next: Offset?, isDurable: Bool, _ indexed: Set<Offset>
     ) throws(StorageError) -> Loaded {
         let path = directory + "/" + SegmentFiles.name(base, .log)
+        if isDurable, let next, indexed.contains(base) {
+            let found = try storage { () throws(FileError) in try fileSystem.attributes(path) }
+            let segment = Segment(
+                sealedAt: found?.size ?? 0, base: base, directory: directory, fileSystem: fileSystem, handles: handles)
+            return Loaded(segment: segment, tail: LogTail(at: next))
+        }
         let (file, size) = try storage { () throws(FileError) -> (any File, Int) in
             let file = try fileSystem.open(path, .update)
             return (file, try file.size())
-        }
-        if isDurable, let next, indexed.contains(base) {
-            let segment = Segment(
-                sealed: file, base: base, directory: directory, fileSystem: fileSystem, size: size)
-            return Loaded(segment: segment, tail: LogTail(at: next))
         }
         var offsets = OffsetIndex()
         var times = TimeIndex()
@@ -247,12 +252,13 @@ package struct LogLoader {
         let segment = Segment(
             active: file, base: base, directory: directory, fileSystem: fileSystem,
             capacity: max(configuration.segmentBytes, tail.segmentSize), offsets: offsets, times: times,
-            aborted: aborted, foundSize: foundSize)
+            aborted: aborted, foundSize: foundSize, handles: handles)
         if let next, !isTorn {
             try seal(segment, tail)
             // The next start believes what lies below the recovery point, the indexes that were made now among it.
             if isClean || next <= recoveryPoint {
                 try segment.sync(withIndexes: true)
+                segment.allowClosing()
                 hasMade = true
             }
         }
@@ -315,14 +321,15 @@ package struct LogLoader {
         for (index, segment) in segments.enumerated() {
             let segmentEnd = index + 1 < segments.count ? segments[index + 1].base : end
             guard segmentEnd > from else { continue }
-            let size = try storage { () throws(FileError) in try segment.file.size() }
+            let file = try segment.file()
+            let size = try storage { () throws(FileError) in try file.size() }
             let start = try segment.scanStart(for: max(from, segment.base))
-            var scanner = SegmentScanner(segment.file, from: start, offset: segment.base, fileSize: size)
+            var scanner = SegmentScanner(file, from: start, offset: segment.base, fileSize: size)
             while let batch = try scanner.next() {
                 if batch.header.lastOffset >= from { states.note(batch, isReplay: true) }
             }
             if let fault = scanner.fault {
-                throw .corrupt(path: segment.file.path, position: scanner.position, reason: fault.description)
+                throw .corrupt(path: file.path, position: scanner.position, reason: fault.description)
             }
             from = segmentEnd
         }

@@ -54,7 +54,7 @@ package struct LogTail: Hashable, Sendable {
             return false
         }
         let span = batch.maxTimestamp.milliseconds - firstTimestamp.milliseconds
-        return span > (configuration.segmentAge - configuration.jitter(at: segmentBase)).wholeMilliseconds
+        return .milliseconds(span) > configuration.segmentAge - configuration.jitter(at: segmentBase)
     }
 
     /// Advances over `batch`, which begins at `endOffset` or behind it. `mayRoll` is false for what stands in one file:

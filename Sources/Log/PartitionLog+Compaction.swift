@@ -39,7 +39,8 @@ extension PartitionLog {
             var facts = CompactionFacts(try facts(of: index, in: view))
             let segment = view.segments[index]
             if asksForFirst, facts.segment.size >= BatchHeader.size {
-                let head = try storage { () throws(FileError) in try segment.file.read(at: 0, count: BatchHeader.size) }
+                let file = try segment.file()
+                let head = try storage { () throws(FileError) in try file.read(at: 0, count: BatchHeader.size) }
                 facts.firstTimestamp = BatchHeader(head)?.maxTimestamp
             }
             if withIndexes, !facts.segment.isActive {
@@ -87,10 +88,8 @@ extension PartitionLog {
             base, in: directory, from: SegmentFiles.cleanedSuffix, to: SegmentFiles.swapSuffix, fileSystem)
         let paths = try markDeleted(old) { $0 > base && $0 < end }
         try SegmentSwap.rename(base, in: directory, from: SegmentFiles.swapSuffix, to: "", fileSystem)
-        let path = directory + "/" + SegmentFiles.name(base, .log)
-        let file = try storage { () throws(FileError) in try fileSystem.open(path, .update) }
         let new = Segment(
-            sealed: file, base: base, directory: directory, fileSystem: fileSystem, size: size, isChecked: true)
+            sealedAt: size, base: base, directory: directory, fileSystem: fileSystem, isChecked: true, handles: handles)
         // Whoever appends adds behind the range, and removals wait for their turn: it is still where it was.
         published.withLock { $0.segments.replaceSubrange(range, with: [new]) }
         return paths

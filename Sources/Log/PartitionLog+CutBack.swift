@@ -27,12 +27,13 @@ extension PartitionLog {
     /// Cuts back what a failed write left, if it is still there. Only for the lane's writer.
     func cutBack() throws(StorageError) {
         guard let left = remains.withLock({ $0 }) else { return }
+        let active = try view.active.file()
         try storage { () throws(FileError) in
             // The newest goes first: a kill in between leaves no hole.
             for path in left.segments.reversed() {
                 if try fileSystem.attributes(path) != nil { try fileSystem.remove(path) }
             }
-            try view.active.file.truncate(to: left.activeSize)
+            try active.truncate(to: left.activeSize)
         }
         remains.withLock { $0 = nil }
     }

@@ -14,6 +14,7 @@ extension PartitionLog {
         package let end: Offset
         let bytes: Int
         let hasSnapshots: Bool
+        let withActive: Bool
     }
 
     /// Makes everything published at the time of the call durable and moves the recovery point.
@@ -48,7 +49,11 @@ extension PartitionLog {
             guard !isRetired.load(ordering: .relaxed) else { return nil }
             try writeEpochs(fileSystem)
             let hasSnapshots = try writeSnapshots(fileSystem)
-            return SyncMark(view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots)
+            if withActive {
+                syncingFrom.min(unsyncedFrom.exchange(.max, ordering: .relaxed), ordering: .relaxed)
+            }
+            return SyncMark(
+                view: view, end: end, bytes: withActive ? bytes : 0, hasSnapshots: hasSnapshots, withActive: withActive)
         }
     }
 
@@ -56,7 +61,13 @@ extension PartitionLog {
     package func endSync(_ mark: SyncMark) {
         directorySyncedAt.max(mark.view.active.base.rawValue, ordering: .relaxed)
         syncedBytes.max(mark.bytes, ordering: .relaxed)
+        if mark.withActive { syncingFrom.store(.max, ordering: .relaxed) }
         recoveryPoint.max(mark.end.rawValue, ordering: .acquiringAndReleasing)
+        // The newest are at the end; those before one that may be closed may be, too.
+        for segment in mark.view.segments.dropLast().reversed() {
+            guard !segment.mayClose else { break }
+            segment.allowClosing()
+        }
     }
 
     private func syncFiles(_ mark: SyncMark) throws(StorageError) {
@@ -78,6 +89,19 @@ extension PartitionLog {
     /// Bytes that were appended and not synced.
     package var unsyncedBytes: Int {
         max(0, appendedBytes.load(ordering: .relaxed) - syncedBytes.load(ordering: .relaxed))
+    }
+
+    /// When the oldest record was appended that is not known to be durable; nil if there is none.
+    package var unsyncedSince: Instant? {
+        guard unsyncedBytes > 0 else { return nil }
+        let oldest = min(syncingFrom.load(ordering: .relaxed), unsyncedFrom.load(ordering: .relaxed))
+        return oldest == .max ? nil : Instant(nanoseconds: oldest)
+    }
+
+    /// Records were appended just now; for `unsyncedSince`.
+    package func noteAppend(at now: Instant) {
+        guard unsyncedFrom.load(ordering: .relaxed) == .max else { return }
+        unsyncedFrom.min(now.nanoseconds, ordering: .relaxed)
     }
 
     /// Writes the active indexes and syncs everything: the end of an orderly life.

@@ -32,8 +32,8 @@ extension PartitionLog {
 
     func noteEpochs(of batches: [RecordBatch]) {
         leaderEpochs.withLock { epochs in
-            for batch in batches where batch.header.leaderEpoch > epochs.latest ?? .none {
-                epochs.begin(batch.header.leaderEpoch, at: batch.header.baseOffset)
+            for index in batches.indices where batches[index].header.leaderEpoch > epochs.latest ?? .none {
+                epochs.begin(batches[index].header.leaderEpoch, at: batches[index].header.baseOffset)
                 hasUnwrittenEpochs.store(true, ordering: .relaxed)
             }
         }

@@ -121,19 +121,22 @@ extension PartitionLog {
         let sound = try reading.soundEnd(of: first.position..<first.position + count)
         let range = first.position..<min(first.position + count, sound)
         try reading.load(range)
-        answer.region = FileRegion(source: reading.segment.file.source, position: range.lowerBound, count: range.count)
+        let file = try reading.segment.file()
+        answer.region = FileRegion(source: file.source, position: range.lowerBound, count: range.count)
         let indexed = try reading.segment.offset(atOrBehind: range.upperBound, mayWait: reading.mayWait)
         answer.deliveredEnd = max(answer.deliveredEnd, min(indexed ?? min(segmentEnd, limit), limit))
-        answer.ahead = ahead(of: range, end, reading)
+        answer.ahead = ahead(of: range, end, file, reading)
     }
 
     /// Whoever enters a stretch of the file gets the next one; who had to wait, this one too.
-    private func ahead(of range: Range<Int>, _ end: Int, _ reading: SegmentReading) -> ReadAhead? {
+    private func ahead(
+        of range: Range<Int>, _ end: Int, _ file: any File, _ reading: SegmentReading
+    ) -> ReadAhead? {
         let size = PartitionLog.aheadSize
         let entered = range.upperBound / size
         guard reading.mayWait || range.lowerBound / size != entered else { return nil }
         let start = reading.mayWait ? range.upperBound : (entered + 1) * size
         let target = min(end, (entered + 2) * size)
-        return start < target ? ReadAhead(file: reading.segment.file, range: start..<target) : nil
+        return start < target ? ReadAhead(file: file, range: start..<target) : nil
     }
 }

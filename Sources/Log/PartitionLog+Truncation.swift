@@ -19,6 +19,7 @@ extension PartitionLog {
         try inTurn { () throws(StorageError) in
             try cutBack()
             let cut = try cut(at: max(offset, view.segments[0].base))
+            for segment in view.segments[cut.segment...] { try segment.pin() }
             lower(to: cut)
             try removeFiles(behind: cut)
             adopt(try reopened(from: min(startOffset, cut.end)))
@@ -65,6 +66,7 @@ extension PartitionLog {
     /// itself comes last: an interrupted truncation leaves a longer log, never a hole.
     private func removeFiles(behind cut: Cut) throws(StorageError) {
         let active = view.active
+        let file = try active.file()
         try storage { () throws(FileError) in
             let entries = try fileSystem.entries(directory)
             for entry in entries.reversed() {
@@ -78,15 +80,15 @@ extension PartitionLog {
                 if isGone { try fileSystem.remove(directory + "/" + entry.name) }
             }
             try fileSystem.syncDirectory(directory)
-            try active.file.truncate(to: cut.size)
-            try active.file.sync()
+            try file.truncate(to: cut.size)
+            try file.sync()
         }
     }
 
     private func reopened(from start: Offset) throws(StorageError) -> PartitionLog {
         var loader = LogLoader(
             partition: partition, directory: directory, fileSystem: fileSystem, configuration: configuration,
-            isClean: false, recoveryPoint: Offset(recoveryPoint.load(ordering: .acquiring)))
+            isClean: false, recoveryPoint: Offset(recoveryPoint.load(ordering: .acquiring)), handles: handles)
         return try loader.load(startOffset: start)
     }
 

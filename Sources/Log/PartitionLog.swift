@@ -33,6 +33,7 @@ package final class PartitionLog: Sendable {
         }
     }
 
+    let handles: SegmentHandles?
     let published: Mutex<Published>
     let tail: Mutex<LogTail>
     private let settings: Mutex<LogConfiguration>
@@ -43,6 +44,10 @@ package final class PartitionLog: Sendable {
     /// Bytes appended by this process, and how many of them are durable.
     let appendedBytes = Atomic(0)
     let syncedBytes = Atomic(0)
+    /// When the first record was appended that no sync has begun to cover, and that the sync under way covers; `Int64.max`
+    /// if there is none.
+    let unsyncedFrom = Atomic<Int64>(.max)
+    let syncingFrom = Atomic<Int64>(.max)
     /// Advanced at `plan` and taken back at `abandon`.
     let producerStates: Mutex<ProducerStates>
     /// Producers as they were where segments begin, to be written by the next sync.
@@ -65,8 +70,9 @@ package final class PartitionLog: Sendable {
     package init(
         partition: TopicPartition, directory: String, fileSystem: any FileSystem, configuration: LogConfiguration,
         segments: [Segment], tail: LogTail, startOffset: Offset, recoveryPoint: Offset,
-        producers: ProducerStates, epochs: LeaderEpochs
+        producers: ProducerStates, epochs: LeaderEpochs, handles: SegmentHandles? = nil
     ) {
+        self.handles = handles
         self.partition = partition
         self.directory = directory
         self.fileSystem = fileSystem
@@ -152,7 +158,8 @@ package final class PartitionLog: Sendable {
             while end < plan.batches.count, !plan.admissions[end].rolls { end += 1 }
             let slices = plan.batches[index..<end].map(\.bytes)
             let position = plan.admissions[index].position
-            try storage { () throws(FileError) in try segment.file.write(slices, at: position) }
+            let file = try segment.file()
+            try storage { () throws(FileError) in try file.write(slices, at: position) }
             index = end
         }
     }
@@ -163,7 +170,7 @@ package final class PartitionLog: Sendable {
             let file = try fileSystem.open(path, .replace)
             return Segment(
                 active: file, base: base, directory: directory, fileSystem: fileSystem,
-                capacity: configuration.segmentBytes)
+                capacity: configuration.segmentBytes, handles: handles)
         }
     }
 

@@ -14,7 +14,7 @@ extension Segment {
         mayWait: Bool, _ body: (OffsetIndex) throws(FileError) -> Result
     ) throws(StorageError) -> Result {
         try storage { () throws(FileError) in
-            try state.withLock { state throws(FileError) -> Result in
+            try using { state throws(FileError) -> Result in
                 if let index = state.offsets { return try body(index) }
                 guard mayWait else { throw .wouldWait }
                 let index = OffsetIndex(window: try openWindow(.offsetIndex, entrySize: OffsetIndex.entrySize))
@@ -28,7 +28,7 @@ extension Segment {
         mayWait: Bool, _ body: (TimeIndex) throws(FileError) -> Result
     ) throws(StorageError) -> Result {
         try storage { () throws(FileError) in
-            try state.withLock { state throws(FileError) -> Result in
+            try using { state throws(FileError) -> Result in
                 if let index = state.times { return try body(index) }
                 guard mayWait else { throw .wouldWait }
                 let index = TimeIndex(window: try openWindow(.timeIndex, entrySize: TimeIndex.entrySize))
@@ -86,17 +86,18 @@ extension Segment {
     // MARK: Batches
 
     private func window() throws(FileError) -> any ReadWindow {
-        try state.withLock { state throws(FileError) -> any ReadWindow in
+        try using { state throws(FileError) -> any ReadWindow in
             if let window = state.window { return window }
-            let window = try file.window(count: capacity)
+            let window = try openFile(&state).window(count: capacity)
             state.window = window
             return window
         }
     }
 
-    /// Whether all of the range is in memory.
+    /// Whether all of the range is in memory; that of a closed file counts as not.
     func isResident(_ range: Range<Int>) -> Bool {
-        (try? window())?.isResident(range) ?? false
+        guard state.withLock({ $0.file != nil }) else { return false }
+        return (try? window())?.isResident(range) ?? false
     }
 
     /// The header of the batch at `position`, which must end below `end`, the published size.
@@ -104,7 +105,8 @@ extension Segment {
         guard position + BatchHeader.size <= end else { return nil }
         let copied = try storage { () throws(FileError) -> ByteSlice in
             guard position + BatchHeader.size <= capacity else {
-                return try file.read(at: position, count: BatchHeader.size)
+                return try using { state throws(FileError) in try openFile(&state) }
+                    .read(at: position, count: BatchHeader.size)
             }
             try window().copy(at: position, count: BatchHeader.size, into: scratch)
             return ByteSlice(scratch, offset: 0, count: BatchHeader.size)

@@ -8,12 +8,15 @@ internal import Bytes
 package import Environment
 internal import Synchronization
 
-/// A segment. Shared by the log and its readers; the files close with the last of them.
+/// A segment. Shared by the log and its readers; the files close with the last of them, or when a sealed one was not used
+/// for long.
 package final class Segment: Sendable {
     package let base: Offset
     package let directory: String
-    package let file: any File
     let fileSystem: any FileSystem
+    let handles: SegmentHandles?
+    /// Whether the files were used since that was asked last.
+    private let isUsed = Atomic(false)
     let state: Mutex<State>
     /// Bytes that the window covers: room for the segment to grow.
     let capacity: Int
@@ -21,6 +24,8 @@ package final class Segment: Sendable {
     let foundSize: Int
 
     struct State {
+        /// Nil while the file of a sealed segment is closed.
+        var file: (any File)?
         var offsets: OffsetIndex?
         var times: TimeIndex?
         /// Nil until the file was read.
@@ -32,6 +37,10 @@ package final class Segment: Sendable {
         var largestTimestamp: Timestamp?
         /// The files may have other names by now: what is open stays open.
         var isPinned = false
+        /// Sealed and synced: the files may be closed and opened again.
+        var mayClose = false
+        /// The handles know that the files are open.
+        var isListed = false
         var soundness: Soundness
     }
 
@@ -39,30 +48,95 @@ package final class Segment: Sendable {
     package init(
         active file: any File, base: Offset, directory: String, fileSystem: any FileSystem, capacity: Int,
         offsets: OffsetIndex = OffsetIndex(), times: TimeIndex = TimeIndex(), aborted: [AbortedTransaction] = [],
-        foundSize: Int = 0
+        foundSize: Int = 0, handles: SegmentHandles? = nil
     ) {
-        self.file = file
+        self.handles = handles
         self.base = base
         self.directory = directory
         self.fileSystem = fileSystem
         self.capacity = capacity
         self.foundSize = foundSize
         state = Mutex(
-            State(offsets: offsets, times: times, aborted: aborted, soundness: Soundness(foundSize: foundSize)))
+            State(
+                file: file, offsets: offsets, times: times, aborted: aborted,
+                soundness: Soundness(foundSize: foundSize)))
     }
 
-    /// A sealed segment; its indexes are opened when they are first asked for. `isChecked`: this process wrote it.
+    /// A sealed segment whose files are synced; they are opened when they are first asked for. `isChecked`: this process
+    /// wrote it.
     package init(
-        sealed file: any File, base: Offset, directory: String, fileSystem: any FileSystem, size: Int,
-        isChecked: Bool = false
+        sealedAt size: Int, base: Offset, directory: String, fileSystem: any FileSystem, isChecked: Bool = false,
+        handles: SegmentHandles? = nil
     ) {
-        self.file = file
+        self.handles = handles
         self.base = base
         self.directory = directory
         self.fileSystem = fileSystem
         capacity = size
         foundSize = isChecked ? 0 : size
-        state = Mutex(State(size: size, soundness: Soundness(foundSize: foundSize)))
+        state = Mutex(State(size: size, mayClose: true, soundness: Soundness(foundSize: foundSize)))
+    }
+
+    // MARK: Files
+
+    /// The .log file, opened if it is not open.
+    package func file() throws(StorageError) -> any File {
+        try storage { () throws(FileError) in
+            try using { state throws(FileError) in try openFile(&state) }
+        }
+    }
+
+    func openFile(_ state: inout State) throws(FileError) -> any File {
+        if let file = state.file { return file }
+        let file = try fileSystem.open(path(.log), .update)
+        state.file = file
+        return file
+    }
+
+    /// Runs `body`, which may open files, and lets the handles know if it did.
+    func using<Result>(
+        _ body: (inout State) throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        isUsed.store(true, ordering: .relaxed)
+        var isNew = false
+        defer { if isNew { handles?.add(self) } }
+        return try state.withLock { state throws(FileError) in
+            defer {
+                isNew = state.mayClose && !state.isListed && !state.isPinned && state.isOpen
+                if isNew { state.isListed = true }
+            }
+            return try body(&state)
+        }
+    }
+
+    /// Whether the files were used since this was asked last.
+    var wasUsed: Bool { isUsed.exchange(false, ordering: .relaxed) }
+
+    /// Closes the files until they are asked for again; not those of a segment that is about to lose its names.
+    func close() {
+        let dropped = state.withLock { state -> State.Files? in
+            state.isListed = false
+            return state.mayClose && !state.isPinned ? state.takeFiles() : nil
+        }
+        _ = dropped
+    }
+
+    /// The segment is sealed and synced: from now on its files may be closed.
+    package func allowClosing() {
+        try? using { state throws(FileError) in state.mayClose = true }
+    }
+
+    /// Whether the files may be closed while nobody uses them.
+    package var mayClose: Bool { state.withLock { $0.mayClose } }
+
+    /// Keeps the .log file open for those who read it already: its name is about to go.
+    package func pin() throws(StorageError) {
+        _ = try storage { () throws(FileError) in
+            try state.withLock { state throws(FileError) in
+                state.isPinned = true
+                return try openFile(&state)
+            }
+        }
     }
 
     /// Bytes of the segment, once it is sealed.
@@ -134,7 +208,7 @@ package final class Segment: Sendable {
     /// Makes the segment durable. A sealed one with its indexes: below a recovery point they are believed.
     package func sync(withIndexes: Bool) throws(StorageError) {
         try storage { () throws(FileError) in
-            try file.sync()
+            try using { state throws(FileError) in try openFile(&state) }.sync()
             guard withIndexes else { return }
             for kind in Segment.indexKinds where try fileSystem.attributes(path(kind)) != nil {
                 try fileSystem.open(path(kind), .update).sync()
@@ -144,6 +218,7 @@ package final class Segment: Sendable {
 
     /// Removes what a failed write left of the index files, so that a later start rebuilds them.
     package func keepIndexesInMemory() {
+        state.withLock { $0.isPinned = true }
         for kind in Segment.indexKinds { try? fileSystem.remove(path(kind)) }
     }
 
@@ -157,7 +232,7 @@ package final class Segment: Sendable {
 
     /// Opens what is still to be read by its name, so that the files may be renamed or replaced.
     package func openIndexes() throws(StorageError) {
-        state.withLock { $0.isPinned = true }
+        try pin()
         _ = try scanStart(for: base)
         try withTimes(mayWait: true) { _ in }
         _ = try abortedTransactions()
@@ -181,5 +256,27 @@ package final class Segment: Sendable {
     package func lastChange() throws(StorageError) -> Timestamp {
         let found = try storage { () throws(FileError) in try fileSystem.attributes(path(.log)) }
         return Timestamp(milliseconds: found?.modified ?? .max)
+    }
+}
+
+extension Segment.State {
+    struct Files {
+        var file: (any File)?
+        var window: (any ReadWindow)?
+        var offsets: OffsetIndex?
+        var times: TimeIndex?
+    }
+
+    var isOpen: Bool { file != nil || window != nil || offsets != nil || times != nil }
+
+    /// Takes what is open of a sealed segment, for the caller to let go of outside of the lock.
+    mutating func takeFiles() -> Files {
+        defer {
+            file = nil
+            window = nil
+            offsets = nil
+            times = nil
+        }
+        return Files(file: file, window: window, offsets: offsets, times: times)
     }
 }

@@ -71,11 +71,12 @@ struct SegmentReading {
     mutating func load(_ range: Range<Int>) throws(StorageError) {
         try need(range)
         guard mayWait, !segment.isResident(range) else { return }
-        segment.file.willNeed(range)
+        let file = try segment.file()
+        file.willNeed(range)
         var position = range.lowerBound
         while position < range.upperBound {
             let count = min(SegmentReading.loadedAtOnce, range.upperBound - position)
-            _ = try storage { () throws(FileError) in try segment.file.read(at: position, count: count) }
+            _ = try storage { () throws(FileError) in try file.read(at: position, count: count) }
             position += count
         }
     }
@@ -104,9 +105,8 @@ struct SegmentReading {
     mutating func batch(at position: Int, _ header: BatchHeader) throws(StorageError) -> RecordBatch {
         guard mayWait || header.byteCount <= SegmentReading.checkedInline else { throw .file(.wouldWait) }
         try need(position..<position + header.byteCount)
-        let bytes = try storage { () throws(FileError) in
-            try segment.file.read(at: position, count: header.byteCount)
-        }
+        let file = try segment.file()
+        let bytes = try storage { () throws(FileError) in try file.read(at: position, count: header.byteCount) }
         guard let batch = RecordBatch(bytes) else {
             throw .corrupt(path: segment.path(.log), position: position, reason: "no batch begins here")
         }
@@ -142,7 +142,7 @@ struct SegmentReading {
             throw .corrupt(path: segment.path(.log), position: position, reason: "no batch is known to begin here")
         }
         var walk = SegmentWalk(
-            segment.file, start, end: segment.foundSize, bound: try foundBound(), epochs: log.epochs,
+            try segment.file(), start, end: segment.foundSize, bound: try foundBound(), epochs: log.epochs,
             readable: readable)
         while let step = try walk.next() {
             segment.note(step)
@@ -190,9 +190,8 @@ struct SegmentReading {
                 header.lastOffset == last
             else { return false }
             try need(position..<position + header.byteCount)
-            let bytes = try storage { () throws(FileError) in
-                try segment.file.read(at: position, count: header.byteCount)
-            }
+            let file = try segment.file()
+            let bytes = try storage { () throws(FileError) in try file.read(at: position, count: header.byteCount) }
             guard RecordBatch(bytes)?.hasValidChecksum ?? false else { return false }
             anchor = (position, header.baseOffset)
             return true

@@ -113,8 +113,9 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
             let event = unsafe ready[index]
             guard let source = poller.source(event.token) else { continue }
             source.ready(Readiness(rawValue: event.events))
-            runSteps()
         }
+        // After all events, so that what came by several connections is written together, and answered together.
+        runSteps()
         runResumed()
         runMessages()
         runTimers()
@@ -154,10 +155,8 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
     private func runMessages() {
         mailbox.take(into: &runningMessages)
         guard !runningMessages.isEmpty else { return }
-        for message in runningMessages {
-            message()
-            runSteps()
-        }
+        for message in runningMessages { message() }
+        runSteps()
         runningMessages.removeAll(keepingCapacity: runningMessages.capacity <= 4096)
     }
 

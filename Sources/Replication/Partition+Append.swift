@@ -117,21 +117,23 @@ extension Partition {
 
     private func publish(_ plan: PartitionLog.AppendPlan, for requests: [AppendRequest], on loop: any EventLoop) {
         log.publish(plan)
+        log.noteAppend(at: loop.now)
         if plan.rolls { onRoll(log) }
         let end = plan.endOffset
-        let waitsForSync = mustSync(upTo: end)
-        let answers = Array(zip(requests, results(of: plan, for: requests)))
-        let (committed, more) = state.withLock { state -> (Offset?, Bool) in
+        let results = results(of: plan, for: requests)
+        let unsynced = end - Offset(log.recoveryPoint.load(ordering: .acquiring))
+        let (committed, waitsForSync, more) = state.withLock { state -> (Offset?, Bool, Bool) in
+            let waitsForSync = unsynced >= state.syncPolicy.recordsMax
             if state.queue.isEmpty { state.isWriting = false }
-            guard state.leader != nil else { return (nil, !state.queue.isEmpty) }
+            guard state.leader != nil else { return (nil, waitsForSync, !state.queue.isEmpty) }
             if !waitsForSync { state.leader?.localLogEnded(at: end) }
-            for (request, result) in answers {
-                state.hold(request, result, end: end, waitsForSync: waitsForSync)
+            for index in requests.indices {
+                state.hold(requests[index], results[index], end: end, waitsForSync: waitsForSync)
             }
-            return (state.leader?.highWatermark, !state.queue.isEmpty)
+            return (state.leader?.highWatermark, waitsForSync, !state.queue.isEmpty)
         }
-        for (request, result) in answers where !request.waits(forSync: waitsForSync) {
-            request.completion(.done(result))
+        for index in requests.indices where !requests[index].waits(forSync: waitsForSync) {
+            requests[index].completion(.done(results[index]))
         }
         if let committed {
             raiseHighWatermark(to: committed)

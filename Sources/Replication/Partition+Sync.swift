@@ -23,12 +23,6 @@ extension Partition {
         policy.isStrict ? Offset(log.recoveryPoint.load(ordering: .acquiring)) : log.endOffset
     }
 
-    /// Whether records up to `end` wait for a sync.
-    func mustSync(upTo end: Offset) -> Bool {
-        let limit = state.withLock { $0.syncPolicy.recordsMax }
-        return end.rawValue - log.recoveryPoint.load(ordering: .acquiring) >= limit
-    }
-
     /// Asks for a sync when the records that were just published are as old as the policy allows.
     func syncLater(on loop: any EventLoop) {
         let age = state.withLock { state -> Duration? in

@@ -53,11 +53,17 @@ package struct PartitionLeader: Hashable, Sendable {
 
     private mutating func advance() {
         guard hasEnoughInSync else { return }
+        guard let committed = leastEnd(of: inSync), let proposed = leastEnd(of: proposed) else { return }
+        highWatermark = max(highWatermark, min(committed, proposed))
+    }
+
+    /// The end that all of `ids`, and this node, have reached; nil while one of them has not said.
+    private func leastEnd(of ids: [NodeId]) -> Offset? {
         var least = localEnd
-        for id in inSync + proposed where id != localId {
-            guard let end = followerEnds[id] else { return }
+        for id in ids where id != localId {
+            guard let end = followerEnds[id] else { return nil }
             least = min(least, end)
         }
-        highWatermark = max(highWatermark, least)
+        return least
     }
 }

@@ -9,6 +9,7 @@ enum CommandTable {
         ConsumeCommand.spec,
         TopicCommand.spec,
         OffsetsCommand.spec,
+        ClusterCommand.spec,
         ConfigCommand.spec,
         StorageCommand.spec,
         LogCommand.spec,

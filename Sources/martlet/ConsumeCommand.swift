@@ -12,7 +12,7 @@ import Records
 
 enum ConsumeCommand {
     static let spec = CommandSpec(
-        name: "consume", summary: "Read records from a topic.", arguments: "TOPIC",
+        name: "consume", summary: "Read records from a topic.", arguments: "TOPIC…",
         details: """
             Prints values, one per line, and follows the topic from its end. Offsets:
               start, end, N       the first record, what comes from now on, offset N
@@ -21,6 +21,10 @@ enum ConsumeCommand {
               @TIME, @-1h, @A:@B  by time: RFC 3339, seconds or milliseconds, or ago; also s@MS and e@MS
             Format: %t topic, %p partition, %o offset, %T timestamp, %k key, %s value, %h headers, %K and %S their
             sizes (-1 for null), %% \\n \\t \\r \\0 \\xHH.
+            With -g the group's committed offsets say where to begin; where there are none, at the end, or with
+            --from-beginning or -e at the start. Properties (-X): session.timeout.ms, heartbeat.interval.ms,
+            max.poll.interval.ms, auto.commit.interval.ms, enable.auto.commit, auto.offset.reset, group.protocol,
+            group.instance.id, group.remote.assignor, partition.assignment.strategy.
             """,
         options: options,
         examples: [
@@ -29,8 +33,10 @@ enum ConsumeCommand {
             ("martlet consume logs --offset -10 -e -f '%p:%o %k=%s\\n'", "the last ten of each partition"),
             ("martlet consume logs --offset @-1h -o json", "as JSON, from an hour ago on"),
             ("martlet consume logs -p 3 --offset 100:200", "offsets 100 to 199 of partition 3"),
+            ("martlet consume logs -g readers", "as a member of a group, which commits what was printed"),
+            ("martlet consume -g readers '^logs-.*' --group-protocol consumer", "all topics that match"),
         ],
-        run: { try ConsumeJob($0).run() })
+        run: { try $0.value("-g") == nil ? ConsumeJob($0).run() : GroupConsumeJob($0).run() })
 
     private static let options = [
         OptionSpec("-t", "--topic", value: "TOPIC", "The topic, instead of the argument."),
@@ -42,6 +48,13 @@ enum ConsumeCommand {
         OptionSpec("--until", value: "OFFSET", "Stop before this offset or @TIME."),
         OptionSpec("-f", "--format", value: "FORMAT", "How to print a record. Default: %s\\n."),
         OptionSpec("-o", "--output", value: "FORMAT", choices: ["table", "json"], "json: one object per line. (kcat's offsets work here too.)"),
+        OptionSpec("-g", "-G", "--group", value: "GROUP", "Read as a member of this group."),
+        OptionSpec(
+            "--group-protocol", value: "PROTOCOL", choices: ["classic", "consumer"],
+            "classic (default) or consumer (KIP-848)."),
+        OptionSpec("--instance-id", value: "NAME", "A static member: it may be away for a session without a rebalance."),
+        OptionSpec("--assignor", value: "NAME,…", "range, roundrobin, cooperative-sticky, the preferred first."),
+        OptionSpec("--no-commit", "Commit nothing."),
         OptionSpec(
             "--isolation", "--isolation-level", value: "LEVEL", choices: ["read_uncommitted", "read_committed"],
             "read_uncommitted (default) or read_committed."),
@@ -245,7 +258,7 @@ extension Arguments {
         return range
     }
 
-    fileprivate func consumerSettings() throws(UsageError) -> ConsumerSettings {
+    func consumerSettings() throws(UsageError) -> ConsumerSettings {
         var settings = ConsumerSettings()
         let properties = try properties()
         switch value("--isolation") ?? properties["isolation.level"] {

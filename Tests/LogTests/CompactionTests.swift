@@ -203,7 +203,7 @@ private func clean(_ log: PartitionLog, now: Int64, tableBytes: Int = 1 << 20) t
         #expect(log.size < sizes.reduce(0, +) && log.view.segments[0] !== before.segments[0])
         for (index, segment) in before.segments.dropLast().enumerated() {
             #expect(segment.sealedSize == sizes[index])
-            #expect(try segment.file.read(at: 0, count: sizes[index]).count == sizes[index])
+            #expect(try segment.file().read(at: 0, count: sizes[index]).count == sizes[index])
             #expect(try segment.scanStart(for: segment.base + 2) > 0)
         }
     }

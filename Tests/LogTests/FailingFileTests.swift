@@ -130,11 +130,11 @@ private final class FailingFile: File {
         failures.fail("write", .noSpace)
         failures.fail("truncate", .noSpace, count: 2)
         #expect(try !append([["b"]], to: log))
-        #expect(try log.view.active.file.size() > log.view.activeSize)
+        #expect(try log.view.active.file().size() > log.view.activeSize)
         #expect(try !append([["c"]], to: log))
         #expect(log.endOffset == Offset(1))
         #expect(try append([["d"]], to: log))
-        #expect(try log.view.active.file.size() == log.view.activeSize)
+        #expect(try log.view.active.file().size() == log.view.activeSize)
         #expect(try readAll(log) == ["a", "d"])
     }
 
@@ -161,7 +161,7 @@ private final class FailingFile: File {
         #expect(try !append([["b"]], to: log))
         #expect(throws: StorageError.self) { try log.close() }
         try log.close()
-        #expect(try log.view.active.file.size() == log.view.activeSize)
+        #expect(try log.view.active.file().size() == log.view.activeSize)
     }
 
     @Test func `a snapshot that cannot be written fails the sync, and the next sync succeeds`() throws {

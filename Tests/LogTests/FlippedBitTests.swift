@@ -44,7 +44,7 @@ import Testing
         let segments = log.view.segments
         #expect(segments.count >= 3)
         return try segments.dropLast().flatMap { segment in
-            var scanner = SegmentScanner(segment.file, offset: segment.base, fileSize: segment.sealedSize)
+            var scanner = SegmentScanner(try segment.file(), offset: segment.base, fileSize: segment.sealedSize)
             var found: [Written] = []
             while let batch = try scanner.next() {
                 let start = scanner.position - batch.bytes.count

@@ -58,12 +58,12 @@ func makeBatch(
 
 func openLog(
     _ directory: String, _ configuration: LogConfiguration = LogConfiguration(), isClean: Bool = true,
-    recoveryPoint: Offset = .zero
+    recoveryPoint: Offset = .zero, handles: SegmentHandles? = nil
 ) throws -> (log: PartitionLog, recovery: LogRecovery) {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     var loader = LogLoader(
         partition: TopicPartition("t", 0), directory: directory, fileSystem: RealFileSystem(),
-        configuration: configuration, isClean: isClean, recoveryPoint: recoveryPoint)
+        configuration: configuration, isClean: isClean, recoveryPoint: recoveryPoint, handles: handles)
     let log = try loader.load()
     return (log, loader.recovery)
 }

@@ -47,7 +47,7 @@ import Testing
         var later = try makeBatch(["b"], timestamp: Int64.max)
         later.place(at: Offset(1), epoch: LeaderEpoch(0))
         // No log of ours would put it there: a file that came from elsewhere may.
-        let file = log.view.active.file
+        let file = try log.view.active.file()
         try file.write([later.bytes], at: try file.size())
         let opened = try openLog(folder.path, isClean: false).log
         #expect(try opened.view.segments.count == 1 && readAll(opened) == ["a", "b"])
@@ -61,7 +61,7 @@ import Testing
             var later = try makeBatch(["b", "c"])
             // Not covered by the checksum.
             later.place(at: Offset(base), epoch: LeaderEpoch(0))
-            let file = log.view.active.file
+            let file = try log.view.active.file()
             try file.write([later.bytes], at: try file.size())
             let opened = try openLog(folder.path, isClean: false)
             #expect(opened.recovery.fault == .badOffset(Offset(base)))
@@ -86,10 +86,10 @@ import Testing
         let folder = Folder()
         let log = try openLog(folder.path).log
         _ = try log.append([try makeBatch(["a", "b"])])
-        let whole = try log.view.active.file.size()
+        let whole = try log.view.active.file().size()
         _ = try log.append([try makeBatch(["c"])])
-        let size = try log.view.active.file.size()
-        let path = log.view.active.file.path
+        let size = try log.view.active.file().size()
+        let path = try log.view.active.file().path
         let content = try Data(contentsOf: URL(fileURLWithPath: path))
         for cut in whole..<size {
             try content.prefix(cut).write(to: URL(fileURLWithPath: path))
@@ -111,7 +111,7 @@ import Testing
         let log = try openLog(folder.path).log
         _ = try log.append([try makeBatch(["a"])])
         _ = try log.append([try makeBatch(["b"])])
-        let path = log.view.active.file.path
+        let path = try log.view.active.file().path
         var content = try Data(contentsOf: URL(fileURLWithPath: path))
         content[65] ^= 1
         try content.write(to: URL(fileURLWithPath: path))
@@ -151,7 +151,7 @@ import Testing
         var plan = log.plan([try makeBatch(["b"], producer: (1, 0, 1))], epoch: LeaderEpoch(0))
         try log.write(&plan)
         log.abandon(plan)
-        #expect(try log.view.active.file.size() == log.view.activeSize)
+        #expect(try log.view.active.file().size() == log.view.activeSize)
         let outcomes = try log.append([try makeBatch(["b"], producer: (1, 0, 1))])
         #expect(outcomes.map(\.verdict) == [.append])
         #expect(outcomes.map(\.baseOffset) == [Offset(1)])

@@ -115,7 +115,7 @@ import Testing
         // A reader that looked before still finds its way, by indexes that have other names now.
         let old = before.segments[0]
         #expect(try old.scanStart(for: Offset(1)) > 0)
-        #expect(try old.file.read(at: 0, count: old.sealedSize).count == old.sealedSize)
+        #expect(try old.file().read(at: 0, count: old.sealedSize).count == old.sealedSize)
         let again = try openLog(folder.path, configuration, isClean: false, recoveryPoint: log.endOffset).log
         #expect(again.startOffset == expiry.startOffset)
         #expect(try readAll(again, from: again.startOffset) == (expiry.startOffset.rawValue..<20).map { "v\($0)" })

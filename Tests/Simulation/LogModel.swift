@@ -114,7 +114,8 @@ private final class LogHistory {
     func open(isClean: Bool) throws(StorageError) {
         var loader = LogLoader(
             partition: LogHistory.partition, directory: LogHistory.directory, fileSystem: disk,
-            configuration: configuration, isClean: isClean, recoveryPoint: recoveryPoint)
+            configuration: configuration, isClean: isClean, recoveryPoint: recoveryPoint,
+            handles: SegmentHandles(limit: 2))
         let opened = try loader.load(startOffset: Offset(writtenStart))
         opened.compaction.cleaned = cleaned
         log = opened
@@ -157,8 +158,9 @@ private final class LogHistory {
         current.abandon(plan)
         world.note("taken back")
         // Else a power cut could bring it back: its producer was told of no more than a failure, but the array is exact.
+        let file = try current.view.active.file()
         try storage { () throws(FileError) in
-            try current.view.active.file.sync()
+            try file.sync()
             try disk.syncDirectory(LogHistory.directory)
         }
         forget(behind: end)

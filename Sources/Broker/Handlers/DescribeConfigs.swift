@@ -7,13 +7,28 @@ internal import Controller
 internal import WireProtocol
 
 enum DescribeConfigsHandler {
+    /// The resource type by which `martlet cluster metrics` asks for figures (Docs/decisions/0006).
+    static let metricsType: Int8 = 121
+
     static func handle(_ request: DescribeConfigsRequest, _ call: Call) {
+        guard request.resources.contains(where: { $0.resourceType == metricsType }) else {
+            return answer(request, nil, call)
+        }
+        Metrics.collect(call.shard.broker, on: call.loop) { answer(request, $0, call) }
+    }
+
+    private static func answer(_ request: DescribeConfigsRequest, _ metrics: Metrics?, _ call: Call) {
         let description = ConfigurationDescription(
             image: call.shard.view.image, node: call.shard.broker.node, includesSynonyms: request.includeSynonyms,
             includesDocumentation: request.includeDocumentation)
         call.answer(
             DescribeConfigsResponse {
-                $0.results = request.resources.map { describe($0, description, call) }
+                $0.results = request.resources.map { resource in
+                    guard resource.resourceType == metricsType, let metrics else {
+                        return describe(resource, description, call)
+                    }
+                    return describe(metrics, resource.resourceName)
+                }
             })
     }
 
@@ -42,6 +57,23 @@ enum DescribeConfigsHandler {
         }
         result.configs = entries
         return result
+    }
+
+    private static func describe(
+        _ metrics: Metrics, _ name: String
+    ) -> DescribeConfigsResponse.DescribeConfigsResult {
+        DescribeConfigsResponse.DescribeConfigsResult {
+            $0.resourceType = metricsType
+            $0.resourceName = name
+            $0.configs = metrics.figures.map { figure in
+                DescribeConfigsResponse.DescribeConfigsResourceResult {
+                    $0.name = figure.name
+                    $0.value = figure.value
+                    $0.readOnly = true
+                    $0.documentation = figure.help
+                }
+            }
+        }
     }
 
     private static func objection(

@@ -119,6 +119,8 @@ enum MetadataHandler {
 enum AuthorizedOperations {
     /// Read, write, create, delete, alter, describe, describe configs, alter configs.
     static let topic: Int32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11
+    /// Read, delete, describe, describe configs, alter configs.
+    static let group: Int32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
     /// Create, alter, describe, cluster action, describe configs, alter configs, idempotent write.
     static let cluster: Int32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
 }

@@ -220,7 +220,7 @@ final class ProduceJob {
             // The client hears of an error only by the end of the connection.
             return hasError ? call.fail("a produce with acks=0 failed") : call.answerNothing()
         }
-        response.throttleTimeMs = Int32(delay.wholeMilliseconds)
+        if delay > .zero { response.throttleTimeMs = Int32(delay.wholeMilliseconds) }
         call.answer(response)
     }
 }

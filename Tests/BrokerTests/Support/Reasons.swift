@@ -34,6 +34,11 @@ struct Reason {
         Reason(api: "Metadata", errors: [3], why: "Kafka creates the topic and says so later; ours waits for it"),
         Reason(api: "Metadata", errors: [100], path: "topics", why: "ids that are not known stand in another order"),
         Reason(api: "Metadata", path: "topics.partitions.", why: "a broker was down"),
+        Reason(api: "ListGroups", path: "groups", why: "a tool asked, and other groups were there"),
+        Reason(api: "DescribeGroups", path: "groups", why: "a tool asked, and the group was there"),
+        Reason(api: "DeleteGroups", path: "results", why: "a tool asked, and the group was there"),
+        Reason(api: "OffsetFetch", path: "groups.topics", why: "a tool asked, and the group had offsets"),
+        Reason(api: "OffsetCommit", errors: [25], why: "a tool asked, and the group had members"),
     ]
 
     /// Reasons that only single exchanges have, for whose state nobody cared.
@@ -50,5 +55,10 @@ struct Reason {
         Reason(api: "AlterConfigs", path: "responses", why: "the topic is not there"),
         Reason(api: "DescribeTopicPartitions", path: "topics", why: "the topic is not there"),
         Reason(api: "Metadata", path: "topics", why: "other topics were there"),
-    ]
+        Reason(api: "FindCoordinator", errors: [15], why: "the topic of groups was not there yet"),
+        Reason(api: "FindCoordinator", why: "no transaction or share coordinator yet"),
+        Reason(api: "JoinGroup", errors: [16, 79], why: "the group had not been there, or another broker had it"),
+    ] + ["JoinGroup", "SyncGroup", "Heartbeat", "LeaveGroup", "OffsetCommit", "OffsetFetch", "OffsetDelete"].map {
+        Reason(api: $0, why: "the group had members or offsets")
+    }
 }

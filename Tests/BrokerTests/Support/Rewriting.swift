@@ -11,6 +11,10 @@ struct Rewriting {
     /// Topic ids there and here.
     var ids: [(there: Uuid, here: Uuid)] = []
     private var fetchSessions: [Int32: Int32] = [:]
+    /// Ids of group members, which are equally long on both sides.
+    private var members: [(there: [UInt8], here: [UInt8])] = []
+    /// The generation that a group has here.
+    private var generations: [String: Int32] = [:]
     /// Records that every partition holds before a session begins.
     static let recordsBefore = 150
 
@@ -19,7 +23,11 @@ struct Rewriting {
         guard let key = ApiKey(rawValue: turn.apiKey) else { throw TestFailure("no such api") }
         var frame = [UInt8](turn.frame)
         for id in ids { Rewriting.replace(Rewriting.bytes(id.there), Rewriting.bytes(id.here), in: &frame) }
+        for member in members { Rewriting.replace(member.there, member.here, in: &frame) }
         switch key {
+        case .syncGroup, .heartbeat, .offsetCommit:
+            let isOldGeneration = !errors.isDisjoint(with: Rewriting.generationErrors)
+            return isOldGeneration ? frame : try ofMember(frame, key, turn.version)
         case .fetch: return try edit(frame, FetchRequest.self, turn.version) { adapt(&$0, errors) }
         case .listOffsets:
             return try edit(frame, ListOffsetsRequest.self, turn.version) { request in
@@ -50,6 +58,28 @@ struct Rewriting {
         }
     }
 
+    /// ILLEGAL_GENERATION.
+    private static let generationErrors: Set<Int64> = [22]
+
+    /// A request of a member, with the generation that its group has here.
+    private func ofMember(_ frame: [UInt8], _ key: ApiKey, _ version: Int16) throws -> [UInt8] {
+        switch key {
+        case .syncGroup:
+            return try edit(frame, SyncGroupRequest.self, version) {
+                $0.generationId = generations[$0.groupId] ?? $0.generationId
+            }
+        case .heartbeat:
+            return try edit(frame, HeartbeatRequest.self, version) {
+                $0.generationId = generations[$0.groupId] ?? $0.generationId
+            }
+        default:
+            return try edit(frame, OffsetCommitRequest.self, version) {
+                guard $0.generationIdOrMemberEpoch >= 0 else { return }
+                $0.generationIdOrMemberEpoch = generations[$0.groupId] ?? $0.generationIdOrMemberEpoch
+            }
+        }
+    }
+
     /// FENCED_LEADER_EPOCH and UNKNOWN_LEADER_EPOCH.
     private static let epochErrors: Set<Int64> = [74, 75]
     private static let outOfRange: Int64 = 1
@@ -71,12 +101,29 @@ struct Rewriting {
         }
     }
 
-    /// Learns how a fetch session is called here.
+    /// Learns how a fetch session or a member is called here.
     mutating func learn(_ turn: Golden.Turn, there: ByteSlice, here: ByteSlice) throws {
+        if turn.apiKey == ApiKey.joinGroup.rawValue { try learnMember(turn, there, here) }
         guard turn.apiKey == ApiKey.fetch.rawValue else { return }
         let theirs = try fetchResponse(there, turn.version)
         let ours = try fetchResponse(here, turn.version)
         if theirs.sessionId != 0 { fetchSessions[theirs.sessionId] = ours.sessionId }
+    }
+
+    private mutating func learnMember(_ turn: Golden.Turn, _ there: ByteSlice, _ here: ByteSlice) throws {
+        func response(_ frame: ByteSlice) throws -> JoinGroupResponse {
+            var reader = ByteReader(frame)
+            _ = try ResponseHeader(from: &reader, version: ApiKey.joinGroup.responseHeaderVersion(turn.version))
+            return try JoinGroupResponse(checking: &reader, version: turn.version)
+        }
+        let (theirs, ours) = (try response(there), try response(here))
+        if !theirs.memberId.isEmpty, theirs.memberId.utf8.count == ours.memberId.utf8.count {
+            members.append((Array(theirs.memberId.utf8), Array(ours.memberId.utf8)))
+        }
+        guard ours.errorCode == .none else { return }
+        var reader = ByteReader(ByteSlice([UInt8](turn.frame)))
+        _ = try RequestHeader(from: &reader)
+        generations[try JoinGroupRequest(checking: &reader, version: turn.version).groupId] = ours.generationId
     }
 
     private func fetchResponse(_ frame: ByteSlice, _ version: Int16) throws -> FetchResponse {
@@ -104,6 +151,7 @@ struct Rewriting {
     private static func replace(_ old: [UInt8], _ new: [UInt8], in frame: inout [UInt8]) {
         var data = Data(frame)
         guard data.range(of: Data(old)) != nil else { return }
+        guard old != new else { return }
         while let range = data.range(of: Data(old)) { data.replaceSubrange(range, with: new) }
         frame = [UInt8](data)
     }

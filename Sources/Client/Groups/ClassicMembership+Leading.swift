@@ -1,0 +1,56 @@
+// The leader of a classic group reads what all members subscribe to, and computes who reads what.
+
+internal import Basics
+internal import Bytes
+internal import Environment
+internal import WireProtocol
+
+extension ClassicMembership {
+    typealias Assignments = [SyncGroupRequest.SyncGroupRequestAssignment]
+
+    /// Computes the assignment of the generation that `response` tells of.
+    func lead(
+        _ response: JoinGroupResponse, _ assignor: ClassicAssignor?,
+        completion: @escaping (Result<Assignments, ClientError>) -> Void
+    ) {
+        guard let assignor else {
+            return completion(.failure(.invalid("the group chose '\(response.protocolName ?? "")', which was not offered")))
+        }
+        let members: [ClassicAssignor.Member]
+        do {
+            members = try response.members.map { try Self.member($0) }
+        } catch {
+            return completion(.failure(.invalid("a subscription that does not parse: \(error)")))
+        }
+        let topics = Set(members.flatMap(\.topics)).sorted()
+        client.refreshMetadata(topics: topics, deadline: client.loop.now + settings.sessionTimeout) { result in
+            completion(
+                result.map { metadata in
+                    var counts: [String: Int] = [:]
+                    for topic in topics { counts[topic] = metadata[topic]?.partitions.count }
+                    return Self.divide(members, assignor, counts)
+                })
+        }
+    }
+
+    private static func divide(
+        _ members: [ClassicAssignor.Member], _ assignor: ClassicAssignor, _ counts: [String: Int]
+    ) -> Assignments {
+        let assigned = assignor.assign(members, counts: counts)
+        return members.map { member in
+            SyncGroupRequest.SyncGroupRequestAssignment {
+                $0.memberId = member.id
+                $0.assignment = ConsumerProtocolAssignment(assigned[member.id] ?? []).prefixed(version: 1)
+            }
+        }
+    }
+
+    private static func member(
+        _ member: JoinGroupResponse.JoinGroupResponseMember
+    ) throws(DecodeError) -> ClassicAssignor.Member {
+        let subscription = try ConsumerProtocolSubscription(prefixed: member.metadata)
+        return ClassicAssignor.Member(
+            id: member.memberId, instanceId: member.groupInstanceId, topics: subscription.topics,
+            owned: subscription.owned, generation: subscription.generationId)
+    }
+}

@@ -1,0 +1,144 @@
+// The offsets of a group's consumer: where reading begins, and what is committed.
+
+package import Basics
+internal import Environment
+internal import WireProtocol
+
+extension GroupConsumer {
+    private var patience: Duration { .seconds(30) }
+
+    // MARK: Where reading begins
+
+    /// Begins to read newly assigned partitions: behind what the group has committed, else where the settings say.
+    func begin(_ partitions: [TopicPartition]) {
+        guard !partitions.isEmpty else {
+            onEvent?(.assigned([]))
+            return
+        }
+        fetchCommitted(partitions) { [weak self] result in
+            guard let self, !isClosed else { return }
+            switch result {
+            case .failure(let error): membershipFailed(error)
+            case .success(let committed):
+                let missing = partitions.filter { committed[$0] == nil }
+                guard !missing.isEmpty else { return read(from: committed) }
+                findReset(missing) { [weak self] result in
+                    guard let self, !isClosed else { return }
+                    switch result {
+                    case .failure(let error): membershipFailed(error)
+                    case .success(let found): read(from: committed.merging(found) { first, _ in first })
+                    }
+                }
+            }
+        }
+    }
+
+    private func read(from offsets: [TopicPartition: Offset]) {
+        var begun: [(partition: TopicPartition, offset: Offset)] = []
+        for (partition, offset) in offsets.sorted(by: { $0.key < $1.key }) {
+            // It may have been given up again meanwhile.
+            guard let state = owned[partition], state.processed == nil else { continue }
+            owned[partition]?.processed = offset
+            begun.append((partition, offset))
+            consumer.assign(partition, from: offset)
+            if state.isPaused { consumer.setPaused(partition, true) }
+        }
+        onEvent?(.assigned(begun))
+    }
+
+    /// What the group has committed, of each partition that has something.
+    private func fetchCommitted(
+        _ partitions: [TopicPartition], completion: @escaping (Result<[TopicPartition: Offset], ClientError>) -> Void
+    ) {
+        Admin(client).fetchOffsets(
+            link, partitions: partitions, requireStable: true, member: settings.groupProtocol == .consumer ? identity : nil,
+            deadline: loop.now + patience
+        ) { result in
+            completion(
+                result.map { found in
+                    Dictionary(found.map { ($0.partition, $0.offset) }) { first, _ in first }
+                })
+        }
+    }
+
+    private func findReset(
+        _ partitions: [TopicPartition], completion: @escaping (Result<[TopicPartition: Offset], ClientError>) -> Void
+    ) {
+        let place: OffsetPlace
+        switch settings.reset {
+        case .earliest: place = .start
+        case .latest: place = .end
+        case .none:
+            return completion(
+                .failure(.invalid("group '\(settings.group)' has committed no offset of \(partitions[0]), and none is the default")))
+        }
+        Admin(client).listOffsets(
+            partitions.map { ($0, place) }, readsCommitted: settings.fetch.readsCommitted, deadline: loop.now + patience
+        ) { result in
+            completion(
+                result.flatMap { found in
+                    if let error = found.lazy.compactMap(\.error).first { return .failure(error) }
+                    return .success(Dictionary(found.map { ($0.partition, $0.offset) }) { first, _ in first })
+                })
+        }
+    }
+
+    // MARK: Commits
+
+    /// Commits what was processed and is not committed yet; of `only`, if some are named.
+    package func commit(
+        only: Set<TopicPartition>? = nil, deadline: Instant? = nil,
+        completion: @escaping (Result<Void, ClientError>) -> Void
+    ) {
+        var offsets: [TopicPartition: Offset] = [:]
+        for (partition, state) in owned where only?.contains(partition) ?? true {
+            guard let processed = state.processed, processed != state.committed else { continue }
+            offsets[partition] = processed
+        }
+        commit(offsets, deadline: deadline, completion: completion)
+    }
+
+    /// Commits these offsets, each the one of the next record to be read.
+    package func commit(
+        _ offsets: [TopicPartition: Offset], deadline: Instant? = nil,
+        completion: @escaping (Result<Void, ClientError>) -> Void
+    ) {
+        guard !offsets.isEmpty else { return completion(.success(())) }
+        let commits = offsets.map { OffsetToCommit($0.key, $0.value) }.sorted { $0.partition < $1.partition }
+        Admin(client).commitOffsets(
+            link, commits, member: identity, deadline: deadline ?? loop.now + settings.sessionTimeout
+        ) { [weak self] result in
+            guard let self else { return completion(result.map { _ in }) }
+            completion(committed(result, offsets))
+        }
+    }
+
+    private func committed(
+        _ result: Result<[CommittedOutcome], ClientError>, _ offsets: [TopicPartition: Offset]
+    ) -> Result<Void, ClientError> {
+        switch result {
+        case .failure(let error):
+            onEvent?(.commitFailed(error))
+            return .failure(error)
+        case .success(let outcomes):
+            var stored: [TopicPartition: Offset] = [:]
+            var refusal: ErrorCode?
+            for outcome in outcomes {
+                if outcome.code.isError {
+                    refusal = refusal ?? outcome.code
+                } else if let offset = offsets[outcome.partition] {
+                    stored[outcome.partition] = offset
+                    owned[outcome.partition]?.committed = offset
+                }
+            }
+            if !stored.isEmpty { onEvent?(.committed(stored)) }
+            guard let refusal else { return .success(()) }
+            let error = ClientError.refused(refusal, "commit of group '\(settings.group)'", nil)
+            onEvent?(.commitFailed(error))
+            if [.unknownMemberId, .illegalGeneration, .staleMemberEpoch, .fencedInstanceId].contains(refusal) {
+                membership.commitRefused(refusal)
+            }
+            return .failure(error)
+        }
+    }
+}

@@ -1,0 +1,222 @@
+// A consumer that shares topics with the other members of its group: the membership says which partitions it reads, the
+// consumer by assignment reads them, and what was processed is committed.
+//
+// Rule: an offset is committed only when everything before it was processed, that is when its batches were released. Before
+// a partition is given up, what was handed out is waited for, and then committed: so each record is delivered at least
+// once, and again only after a failure. Owner: the client's loop. Offsets are in `GroupConsumer+Offsets`.
+
+package import Basics
+internal import Environment
+internal import WireProtocol
+
+/// A member of a group that reads.
+package final class GroupConsumer {
+    /// What a consumer tells its owner, inside the client's loop.
+    package enum Event {
+        /// Batches to be processed; `release` them then.
+        case records(FetchedRecords)
+        /// The position is the end of what can be read now.
+        case end(TopicPartition, Offset)
+        /// Reading begins at these offsets.
+        case assigned([(partition: TopicPartition, offset: Offset)])
+        /// These are not read any more; of lost ones nothing can be committed, others may read them already.
+        case revoked([TopicPartition], isLost: Bool)
+        case committed([TopicPartition: Offset])
+        case commitFailed(ClientError)
+        /// The consumer has ended.
+        case failed(ClientError)
+    }
+
+    /// An assigned partition.
+    struct Owned {
+        /// The offset behind what was processed; nil while the first position is not known.
+        var processed: Offset?
+        var committed: Offset?
+        /// Batches that were handed out and not released.
+        var held = 0
+        var isPaused = false
+    }
+
+    package let client: ClusterClient
+    package let settings: GroupConsumerSettings
+    package var onEvent: ((Event) -> Void)?
+    let link: CoordinatorLink
+    let consumer: Consumer
+    let membership: any Membership
+    var owned: [TopicPartition: Owned] = [:]
+    /// Partitions on their way out, and what is to be done when nothing of them is held any more.
+    private var leaving: [Leaving] = []
+    private var commitTimer: TimerToken?
+    private(set) var isClosed = false
+
+    private final class Leaving {
+        var partitions: Set<TopicPartition>
+        var done: (() -> Void)?
+
+        init(_ partitions: Set<TopicPartition>, _ done: @escaping () -> Void) {
+            self.partitions = partitions
+            self.done = done
+        }
+    }
+
+    package init(_ client: ClusterClient, _ settings: GroupConsumerSettings) {
+        self.client = client
+        self.settings = settings
+        link = CoordinatorLink(client, group: settings.group)
+        consumer = Consumer(client, settings.fetch)
+        switch settings.groupProtocol {
+        case .classic:
+            let classic = ClassicMembership(client, link, settings)
+            membership = classic
+            classic.owner = self
+        case .consumer:
+            let member = BrokerMembership(client, link, settings)
+            membership = member
+            member.owner = self
+        }
+    }
+
+    var loop: any EventLoop { client.loop }
+
+    /// Joins the group.
+    package func start() {
+        loop.assertInside()
+        consumer.onEvent = { [weak self] event in self?.take(event) }
+        let topics = settings.topicPattern == nil ? settings.topics : nil
+        client.refreshMetadata(topics: topics, deadline: loop.now + .seconds(30)) { [weak self] result in
+            guard let self, !isClosed else { return }
+            if case .failure(let error) = result { return membershipFailed(error) }
+            membership.start()
+            scheduleCommit()
+        }
+    }
+
+    /// Who commits.
+    package var identity: MemberIdentity { membership.identity }
+    package var assignment: [TopicPartition] { owned.keys.sorted() }
+
+    // MARK: Reading
+
+    private func take(_ event: Consumer.Event) {
+        switch event {
+        case .records(let records):
+            owned[records.partition]?.held += 1
+            onEvent?(.records(records))
+        case .end(let partition, let offset): onEvent?(.end(partition, offset))
+        case .reset(let partition, _, let offset): owned[partition]?.processed = offset
+        case .failed(_, let error): membershipFailed(error)
+        }
+    }
+
+    /// The batches were processed: their offsets may be committed, and their memory is free.
+    package func release(_ records: FetchedRecords) {
+        let partition = records.partition
+        if var state = owned[partition] {
+            state.held = max(0, state.held - 1)
+            // Behind a seek what was fetched before counts no more.
+            if let processed = state.processed, processed >= records.from, processed < records.next {
+                state.processed = records.next
+            }
+            owned[partition] = state
+        }
+        consumer.release(records)
+        settleLeaving()
+    }
+
+    /// Stops or resumes the reading of a partition; it stays assigned.
+    package func setPaused(_ partition: TopicPartition, _ isPaused: Bool) {
+        owned[partition]?.isPaused = isPaused
+        consumer.setPaused(partition, isPaused)
+    }
+
+    /// Goes on at another offset, which is the next to be committed.
+    package func seek(_ partition: TopicPartition, to offset: Offset) {
+        guard owned[partition] != nil else { return }
+        owned[partition]?.processed = offset
+        consumer.seek(partition, to: offset)
+    }
+
+    // MARK: Commits by the clock
+
+    private func scheduleCommit() {
+        guard let interval = settings.commitInterval, !isClosed else { return }
+        commitTimer = loop.schedule(at: loop.now + interval) { [weak self] in
+            guard let self else { return }
+            commit { _ in }
+            scheduleCommit()
+        }
+    }
+
+    // MARK: The end
+
+    /// Commits what was processed, if that goes by itself, and leaves the group. No event follows.
+    package func close(deadline: Instant, completion: @escaping () -> Void) {
+        guard !isClosed else { return completion() }
+        isClosed = true
+        onEvent = nil
+        if let commitTimer { loop.cancel(commitTimer) }
+        let leave = { [self] in
+            membership.leave(deadline: deadline) { [self] in
+                consumer.close()
+                link.close()
+                completion()
+            }
+        }
+        guard settings.commitInterval != nil else { return leave() }
+        commit(deadline: deadline) { _ in leave() }
+    }
+}
+
+extension GroupConsumer: MembershipOwner {
+    /// How long a partition on its way out waits for what was handed out of it.
+    private var leavingMax: Duration { min(settings.rebalanceTimeout / 2, settings.sessionTimeout / 2) }
+
+    func revoke(_ partitions: [TopicPartition], isLost: Bool, done: @escaping () -> Void) {
+        for partition in partitions { consumer.unassign(partition) }
+        guard !isLost else {
+            for partition in partitions { owned[partition] = nil }
+            onEvent?(.revoked(partitions, isLost: true))
+            return done()
+        }
+        let entry = Leaving(Set(partitions)) { [weak self] in
+            guard let self else { return }
+            let finish = { [self] in
+                for partition in partitions { owned[partition] = nil }
+                onEvent?(.revoked(partitions, isLost: false))
+                done()
+            }
+            guard settings.commitInterval != nil else { return finish() }
+            commit(only: Set(partitions)) { _ in finish() }
+        }
+        leaving.append(entry)
+        _ = loop.schedule(at: loop.now + leavingMax) { [weak self] in self?.end(entry) }
+        settleLeaving()
+    }
+
+    private func settleLeaving() {
+        for entry in leaving where entry.partitions.allSatisfy({ owned[$0]?.held ?? 0 == 0 }) { end(entry) }
+    }
+
+    private func end(_ entry: Leaving) {
+        leaving.removeAll { $0 === entry }
+        let done = entry.done
+        entry.done = nil
+        done?()
+    }
+
+    func assign(_ partitions: [TopicPartition]) {
+        for partition in partitions { owned[partition] = Owned() }
+        begin(partitions)
+    }
+
+    func membershipFailed(_ error: ClientError) {
+        guard !isClosed else { return }
+        isClosed = true
+        if let commitTimer { loop.cancel(commitTimer) }
+        consumer.close()
+        link.close()
+        let tell = onEvent
+        onEvent = nil
+        tell?(.failed(error))
+    }
+}

@@ -1,0 +1,188 @@
+// One partition of a coordinator's topic, live: a core, the batches on their way into the log, and the replies that wait
+// for them.
+//
+// Rule: a reply leaves when every record that was decided before it is committed, whether the reply is of a write, of a
+// read or a refusal: it may rest on any of them. Records of all steps between two calls of `takeBatches` share a batch
+// (group commit), unless it would become too large. Batches are appended in order and committed in order. See
+// `CoordinatorCore` for what a failed append means.
+
+package import Basics
+package import Records
+
+/// Why a coordinator does not answer a request.
+package enum CoordinatorRefusal: Error, Hashable, Sendable {
+    /// What the log holds is still being read.
+    case loading
+    /// Another node coordinates this, or none.
+    case notCoordinator
+    /// The log does not take records for now: too few replicas are in sync, or they took too long.
+    case notAvailable
+}
+
+/// Records to append as one batch.
+package struct CoordinatorBatch: Sendable {
+    /// Numbers rise by one from batch to batch.
+    package var number: UInt64
+    package var records: [PlainRecord]
+}
+
+/// A coordinator's core with its runtime.
+package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
+    package typealias Answer = Step<Core.Record, Core.Reply>.Answer
+
+    private struct Held: Sendable {
+        /// The batch that must be committed first.
+        var number: UInt64
+        var since: Instant
+        var answer: Answer
+    }
+
+    package private(set) var core: Core
+    package private(set) var isActive = false
+    private let batchBytesMax: Int
+    private var ready: [CoordinatorBatch] = []
+    private var open: [PlainRecord] = []
+    private var openBytes = 0
+    /// The number of the batch that is being filled.
+    private var openNumber: UInt64 = 1
+    private var committed: UInt64 = 0
+    /// In the order of their batches.
+    private var held: [Held] = []
+    /// Requests whose reply has not left.
+    private var waiting: Set<ReplyToken> = []
+
+    /// A shard that is to be loaded. `batchBytesMax`: about so many bytes of records share one batch.
+    package init(_ core: Core, batchBytesMax: Int) {
+        self.core = core
+        self.batchBytesMax = batchBytesMax
+    }
+
+    // MARK: Loading
+
+    /// Takes over a record of the log. `producerId`: of the transaction that it belongs to.
+    package mutating func load(_ record: Core.Record, ofTransaction producerId: Int64?, _ moment: Moment) {
+        if let producerId {
+            core.replay(record, ofTransaction: producerId, moment)
+        } else {
+            core.replay(record, moment)
+        }
+    }
+
+    /// A transaction ended, as the log says when it is read, or as its coordinator has just written.
+    package mutating func endTransaction(of producerId: Int64, isCommitted: Bool, _ moment: Moment) {
+        core.endTransaction(of: producerId, isCommitted: isCommitted, moment)
+    }
+
+    /// The log is read to its end, and all of it is committed.
+    package mutating func loaded(_ moment: Moment) -> [Answer] {
+        isActive = true
+        return take(core.loaded(moment), moment)
+    }
+
+    // MARK: Steps
+
+    /// Has the core decide on a request; answers what may leave at once. Nothing waits for `token` any more when its
+    /// reply is among the answers of this or a later call.
+    package mutating func request(
+        _ token: ReplyToken, _ moment: Moment, _ decide: (inout Core) -> Step<Core.Record, Core.Reply>
+    ) -> [Answer] {
+        precondition(isActive, "a coordinator that is not loaded decides nothing")
+        waiting.insert(token)
+        return take(decide(&core), moment)
+    }
+
+    /// A decision that nobody asked for.
+    package mutating func step(
+        _ moment: Moment, _ decide: (inout Core) -> Step<Core.Record, Core.Reply>
+    ) -> [Answer] {
+        guard isActive else { return [] }
+        return take(decide(&core), moment)
+    }
+
+    /// When `tick` is next to be called; nil while nothing is due ever.
+    package var nextDeadline: Instant? { isActive ? core.nextDeadline : nil }
+
+    /// Does what is due.
+    package mutating func tick(_ moment: Moment) -> [Answer] {
+        guard isActive, let due = core.nextDeadline, due <= moment.now else { return [] }
+        return take(core.tick(moment), moment)
+    }
+
+    /// The reply for `token` is not wanted any more.
+    package mutating func forget(_ token: ReplyToken) {
+        guard waiting.remove(token) != nil else { return }
+        core.forget(token)
+        held.removeAll { $0.answer.token == token }
+    }
+
+    private mutating func take(_ step: Step<Core.Record, Core.Reply>, _ moment: Moment) -> [Answer] {
+        for record in step.records {
+            let plain = record.plain
+            let size = 80 + (plain.key?.count ?? 0) + (plain.value?.count ?? 0)
+            if !open.isEmpty, openBytes + size > batchBytesMax { closeBatch() }
+            open.append(plain)
+            openBytes += size
+        }
+        // The last batch that was begun: nothing that is decided now can rest on more.
+        let number = open.isEmpty ? openNumber - 1 : openNumber
+        var free: [Answer] = []
+        for answer in step.answers where waiting.contains(answer.token) {
+            if number <= committed {
+                waiting.remove(answer.token)
+                free.append(answer)
+            } else {
+                held.append(Held(number: number, since: moment.now, answer: answer))
+            }
+        }
+        return free
+    }
+
+    private mutating func closeBatch() {
+        ready.append(CoordinatorBatch(number: openNumber, records: open))
+        open = []
+        openBytes = 0
+        openNumber += 1
+    }
+
+    // MARK: Commits
+
+    /// The batches that are to be appended now, in this order.
+    package mutating func takeBatches() -> [CoordinatorBatch] {
+        if !open.isEmpty { closeBatch() }
+        let batches = ready
+        ready = []
+        return batches
+    }
+
+    /// Everything up to batch `number` is committed; answers what may leave now.
+    package mutating func committed(upTo number: UInt64) -> [Answer] {
+        committed = max(committed, number)
+        let count = held.prefix { $0.number <= committed }.count
+        guard count > 0 else { return [] }
+        let free = held.prefix(count).map(\.answer)
+        held.removeFirst(count)
+        for answer in free { waiting.remove(answer.token) }
+        return free
+    }
+
+    /// When the oldest reply began to wait for its batch.
+    package var waitsSince: Instant? { held.first?.since }
+
+    /// Gives up replies that have waited for their batch since `limit` or longer. What they rest on may still be
+    /// committed.
+    package mutating func giveUp(waitingSince limit: Instant) -> [ReplyToken] {
+        let count = held.prefix { $0.since <= limit }.count
+        guard count > 0 else { return [] }
+        let tokens = held.prefix(count).map(\.answer.token)
+        held.removeFirst(count)
+        for token in tokens { waiting.remove(token) }
+        return tokens
+    }
+
+    /// All requests without a reply, in their order, when the shard is dropped.
+    package mutating func abandon() -> [ReplyToken] {
+        isActive = false
+        defer { waiting = [] }
+        return waiting.sorted()
+    }
+}

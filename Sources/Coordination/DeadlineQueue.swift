@@ -1,0 +1,86 @@
+// Deadlines by key: each key has one at most, the earliest is known at once, and moving one costs little, since members
+// move theirs with every heartbeat.
+//
+// Rule: what is due comes out in the order of time, then of the setting, never in the order of a hash.
+
+package import Basics
+
+/// A queue of deadlines. Moved and cancelled ones stay in the heap until they reach its top, or are too many.
+package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
+    private struct Entry: Sendable {
+        var instant: Instant
+        var number: UInt64
+        var key: Key
+
+        func isBefore(_ other: Entry) -> Bool { (instant, number) < (other.instant, other.number) }
+    }
+
+    private var heap: [Entry] = []
+    private var current: [Key: UInt64] = [:]
+    private var nextNumber: UInt64 = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { current.isEmpty }
+
+    /// The earliest deadline.
+    package var earliest: Instant? { heap.first?.instant }
+
+    /// Sets the deadline of `key`, in place of an older one; nil cancels it.
+    package mutating func set(_ key: Key, _ instant: Instant?) {
+        guard let instant else {
+            guard current.removeValue(forKey: key) != nil else { return }
+            return dropStale()
+        }
+        nextNumber += 1
+        current[key] = nextNumber
+        push(Entry(instant: instant, number: nextNumber, key: key))
+        if heap.count > 64 + 2 * current.count { rebuild() } else { dropStale() }
+    }
+
+    /// Takes the next key whose deadline has come.
+    package mutating func popDue(_ now: Instant) -> Key? {
+        guard let first = heap.first, first.instant <= now else { return nil }
+        removeFirst()
+        current[first.key] = nil
+        dropStale()
+        return first.key
+    }
+
+    /// Keeps the invariant that the top of the heap counts.
+    private mutating func dropStale() {
+        while let first = heap.first, current[first.key] != first.number { removeFirst() }
+    }
+
+    private mutating func rebuild() {
+        let kept = heap.filter { current[$0.key] == $0.number }
+        heap = []
+        for entry in kept { push(entry) }
+    }
+
+    private mutating func push(_ entry: Entry) {
+        heap.append(entry)
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child].isBefore(heap[parent]) else { return }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    private mutating func removeFirst() {
+        heap.swapAt(0, heap.count - 1)
+        heap.removeLast()
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+                if heap[child].isBefore(heap[least]) { least = child }
+            }
+            guard least != parent else { return }
+            heap.swapAt(parent, least)
+            parent = least
+        }
+    }
+}
