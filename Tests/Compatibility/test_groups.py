@@ -313,7 +313,8 @@ def test_kafka_python_shares_a_topic(groups_broker, number):
                 partition_assignment_strategy=[kafka_python_assignors()[number]], session_timeout_ms=6000,
                 heartbeat_interval_ms=200, max_poll_interval_ms=10000, enable_auto_commit=False)
             while not ending.is_set():
-                polled = consumer.poll(timeout_ms=50)
+                # Shorter, it may end in the middle of a join, whose answer this client then loses.
+                polled = consumer.poll(timeout_ms=3000)
                 with lock:
                     assignments[name] = {p.partition for p in consumer.assignment()}
                     for records in polled.values():
