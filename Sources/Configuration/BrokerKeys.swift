@@ -174,23 +174,23 @@ group.initial.rebalance.delay.ms | int | 3000 | | r | works | How long a new gro
 group.min.session.timeout.ms | int | 6000 | | r | works | The shortest session timeout of a member.
 group.max.session.timeout.ms | int | 1800000 | | r | works | The longest session timeout of a member.
 group.max.size | int | 2147483647 | 1.. | r | works | The most members of a group.
-group.coordinator.rebalance.protocols | list | classic,consumer,share,streams | | r | later | The group protocols that are offered.
+group.coordinator.rebalance.protocols | list | classic,consumer,share,streams | | r | works | The group protocols that are offered.
 group.coordinator.threads | int | 4 | 1.. | r | pointless | Threads of the group coordinator.
 group.coordinator.background.threads | int | 2 | 1.. | r | pointless | Threads for assignments.
 group.coordinator.append.linger.ms | int | -1 | -1.. | r | pointless | How long the coordinator gathers writes.
 group.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | b | pointless | The largest write buffer that the coordinator keeps.
-group.consumer.session.timeout.ms | int | 45000 | 1.. | r | later | Without a heartbeat for so long a member is removed.
-group.consumer.min.session.timeout.ms | int | 45000 | 1.. | r | later | The shortest such time that a group may set.
-group.consumer.max.session.timeout.ms | int | 60000 | 1.. | r | later | The longest such time that a group may set.
-group.consumer.heartbeat.interval.ms | int | 5000 | 1.. | r | later | The time between heartbeats of a member.
-group.consumer.min.heartbeat.interval.ms | int | 5000 | 1.. | r | later | The shortest such time that a group may set.
-group.consumer.max.heartbeat.interval.ms | int | 15000 | 1.. | r | later | The longest such time that a group may set.
-group.consumer.max.size | int | 2147483647 | 1.. | r | later | The most members of a group.
-group.consumer.assignors | list | uniform,range | | r | later | The assignors that are offered.
-group.consumer.migration.policy | string | bidirectional | disabled,downgrade,upgrade,bidirectional | r | later | Between which protocols a group may move.
-group.consumer.regex.refresh.interval.ms | int | 600000 | 10000.. | r | later | How often expressions are matched anew.
-group.consumer.assignment.interval.ms | int | 1000 | 0.. | r | later | The least time between two assignments.
-group.consumer.assignor.offload.enable | bool | true | | r | later | Whether assignments are computed beside the coordinator.
+group.consumer.session.timeout.ms | int | 45000 | 1.. | r | works | Without a heartbeat for so long a member is removed.
+group.consumer.min.session.timeout.ms | int | 45000 | 1.. | r | works | The shortest such time that a group may set.
+group.consumer.max.session.timeout.ms | int | 60000 | 1.. | r | works | The longest such time that a group may set.
+group.consumer.heartbeat.interval.ms | int | 5000 | 1.. | r | works | The time between heartbeats of a member.
+group.consumer.min.heartbeat.interval.ms | int | 5000 | 1.. | r | works | The shortest such time that a group may set.
+group.consumer.max.heartbeat.interval.ms | int | 15000 | 1.. | r | works | The longest such time that a group may set.
+group.consumer.max.size | int | 2147483647 | 1.. | r | works | The most members of a group.
+group.consumer.assignors | list | uniform,range | | r | works | The assignors that are offered.
+group.consumer.migration.policy | string | bidirectional | disabled,downgrade,upgrade,bidirectional | r | works | Between which protocols a group may move.
+group.consumer.regex.refresh.interval.ms | int | 600000 | 10000.. | r | works | How often expressions are matched anew.
+group.consumer.assignment.interval.ms | int | 1000 | 0.. | r | works | The least time between two assignments.
+group.consumer.assignor.offload.enable | bool | true | | r | pointless | Whether assignments are computed beside the coordinator.
 group.share.session.timeout.ms | int | 45000 | 1.. | r | later | As group.consumer.session.timeout.ms, for share groups.
 group.share.min.session.timeout.ms | int | 45000 | 1.. | r | later | The shortest such time.
 group.share.max.session.timeout.ms | int | 60000 | 1.. | r | later | The longest such time.

@@ -1,10 +1,10 @@
 // Keys of consumer and share groups and of client metrics subscriptions, Kafka 4.4. Columns as in `KeyTable`.
 
 let groupKeys = """
-consumer.session.timeout.ms | int | 45000 | 1.. | c | later | Without a heartbeat for so long a member is removed.
-consumer.heartbeat.interval.ms | int | 5000 | 1.. | c | later | The time between heartbeats of a member.
-consumer.assignment.interval.ms | int | 1000 | 0.. | c | later | The least time between two assignments.
-consumer.assignor.offload.enable | bool | true | | c | later | Whether assignments are computed beside the coordinator.
+consumer.session.timeout.ms | int | 45000 | 1.. | c | works | Without a heartbeat for so long a member is removed.
+consumer.heartbeat.interval.ms | int | 5000 | 1.. | c | works | The time between heartbeats of a member.
+consumer.assignment.interval.ms | int | 1000 | 0.. | c | works | The least time between two assignments.
+consumer.assignor.offload.enable | bool | true | | c | pointless | Whether assignments are computed beside the coordinator.
 share.session.timeout.ms | int | 45000 | 1.. | c | later | Without a heartbeat for so long a share member is removed.
 share.heartbeat.interval.ms | int | 5000 | 1.. | c | later | The time between heartbeats of a share member.
 share.assignment.interval.ms | int | 1000 | 0.. | c | later | The least time between two assignments of a share group.

@@ -14,7 +14,13 @@ package struct GroupSettings: Hashable, Sendable {
     // Consumer groups.
     package var consumerSessionTimeout: Duration = .seconds(45)
     package var consumerHeartbeatInterval: Duration = .seconds(5)
+    package var consumerSessionTimeoutMin: Duration = .seconds(45)
+    package var consumerSessionTimeoutMax: Duration = .seconds(60)
+    package var consumerHeartbeatIntervalMin: Duration = .seconds(5)
+    package var consumerHeartbeatIntervalMax: Duration = .seconds(15)
     package var consumerSizeMax = Int(Int32.max)
+    /// The least time between two targets of a group (KIP-1263).
+    package var consumerAssignmentInterval: Duration = .seconds(1)
     /// Names of the assignors, the default first.
     package var consumerAssignors = ["uniform", "range"]
     package var migrationPolicy = MigrationPolicy.bidirectional
