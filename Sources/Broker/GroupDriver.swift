@@ -60,6 +60,7 @@ extension GroupSettings {
         offsetsRetention = .seconds(Int64(node.int("offsets.retention.minutes")) * 60)
         offsetsRetentionCheckInterval = milliseconds("offsets.retention.check.interval.ms")
         recordBytesMax = node.int("message.max.bytes")
+        takeConsumerKeys(of: node)
     }
 }
 

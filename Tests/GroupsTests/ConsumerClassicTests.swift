@@ -377,4 +377,53 @@ import WireProtocol
         after.members[0].assignment = before.members[0].assignment
         #expect(after == before)
     }
+
+    @Test func `a classic group is described and made anew from its description`() throws {
+        let harness = ConsumerHarness(topics: [("a", 3)])
+        var described = classicGroup([("c2", [0, 1]), ("c1", [2])])
+        for index in described.members.indices {
+            described.members[index].protocols.append(.init(name: "sticky", metadata: subscription(["a"])))
+        }
+        var step = GroupStep()
+        let group = try #require(ClassicGroup.following("g", described, harness.context, &step))
+        #expect(step.records.map(\.brief) == ["classic"] && step.answers.isEmpty)
+        #expect(group.state == .stable && group.leader == "c2" && group.generation == 5)
+        #expect(ClassicMembers(group) == described)
+        // Members who are silent go.
+        #expect(group.nextDeadline == harness.now + .seconds(10))
+        described.needsRebalance = true
+        let other = try #require(ClassicGroup.following("g", described, harness.context, &step))
+        #expect(other.state == .preparingRebalance)
+    }
+
+    @Test func `who waits in a classic group that becomes another is told to join again`() throws {
+        let harness = ConsumerHarness(topics: [("a", 3)])
+        var step = GroupStep()
+        var described = classicGroup([("c1", [0]), ("c2", [1])])
+        described.needsRebalance = true
+        var group = try #require(ClassicGroup.following("g", described, harness.context, &step))
+        let token = harness.token()
+        let request = JoinGroupRequest {
+            $0.memberId = "c1"
+            $0.sessionTimeoutMs = 10_000
+            $0.rebalanceTimeoutMs = 20_000
+            $0.protocolType = "consumer"
+            $0.protocols = [
+                .init { entry in
+                    entry.name = "range"
+                    entry.metadata = subscription(["a"])
+                }
+            ]
+        }
+        step = GroupStep()
+        group.join(request, harness.client(9), token, harness.context, &step)
+        #expect(step.answers.isEmpty)
+        group.dismissWaiting(&step)
+        #expect(step.answers.map(\.token) == [token])
+        guard case .joinGroup(let response)? = step.answers.first?.reply else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(response.memberId == "c1" && response.errorCode == .rebalanceInProgress)
+    }
 }
