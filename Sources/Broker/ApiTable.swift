@@ -64,6 +64,8 @@ enum ApiTable {
         Api(DescribeProducersRequest.self, DescribeProducersHandler.handle),
         Api(DescribeClusterRequest.self, DescribeClusterHandler.handle),
         Api(ListConfigResourcesRequest.self, ListConfigResourcesHandler.handle),
+        Api(ConsumerGroupHeartbeatRequest.self, ConsumerGroupHeartbeatHandler.handle),
+        Api(ConsumerGroupDescribeRequest.self, ConsumerGroupDescribeHandler.handle),
         Api(DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsHandler.handle),
     ].sorted { $0.key.rawValue < $1.key.rawValue }
 

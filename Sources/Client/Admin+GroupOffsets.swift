@@ -74,7 +74,10 @@ extension Admin {
             link.send(request, deadline: deadline, code: Self.code) { result in
                 switch result {
                 case .failure(let error): completion(.failure(error))
-                case .success(let response): self.take(response, link, partitions, requireStable, member, deadline, completion)
+                case .success(let response):
+                    naming(response, deadline) {
+                        self.take(response, link, partitions, requireStable, member, deadline, completion)
+                    }
                 }
             }
         }
@@ -82,6 +85,13 @@ extension Admin {
         let unknown = names.filter { client.metadata[$0]?.id ?? .zero == .zero }
         guard !unknown.isEmpty else { return ask() }
         client.refreshMetadata(topics: unknown, deadline: deadline) { _ in ask() }
+    }
+
+    /// Asks for the names of topics that the answer names by their ids alone.
+    private func naming(_ response: OffsetFetchResponse, _ deadline: Instant, _ done: @escaping () -> Void) {
+        let topics = response.groups.flatMap(\.topics)
+        guard topics.contains(where: { $0.name.isEmpty && client.metadata[$0.topicId] == nil }) else { return done() }
+        client.refreshMetadata(topics: nil, deadline: deadline) { _ in done() }
     }
 
     private static func code(_ response: OffsetFetchResponse) -> ErrorCode {
@@ -111,7 +121,8 @@ extension Admin {
         }
         completion(
             .success(
-                rows.filter { !$0.code.isError && $0.found.offset >= .zero }.map(\.found)
+                // A topic without a name was deleted.
+                rows.filter { !$0.code.isError && $0.found.offset >= .zero && !$0.found.partition.topic.isEmpty }.map(\.found)
                     .sorted { $0.partition < $1.partition }))
     }
 

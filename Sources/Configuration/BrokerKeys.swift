@@ -174,7 +174,7 @@ group.initial.rebalance.delay.ms | int | 3000 | | r | works | How long a new gro
 group.min.session.timeout.ms | int | 6000 | | r | works | The shortest session timeout of a member.
 group.max.session.timeout.ms | int | 1800000 | | r | works | The longest session timeout of a member.
 group.max.size | int | 2147483647 | 1.. | r | works | The most members of a group.
-group.coordinator.rebalance.protocols | list | classic,consumer,share,streams | | r | later | The group protocols that are offered.
+group.coordinator.rebalance.protocols | list | classic,consumer,share,streams | | r | works | The group protocols that are offered.
 group.coordinator.threads | int | 4 | 1.. | r | pointless | Threads of the group coordinator.
 group.coordinator.background.threads | int | 2 | 1.. | r | pointless | Threads for assignments.
 group.coordinator.append.linger.ms | int | -1 | -1.. | r | pointless | How long the coordinator gathers writes.

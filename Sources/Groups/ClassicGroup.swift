@@ -144,14 +144,18 @@ package struct ClassicGroup: Sendable {
 
     /// Takes what a member tells anew.
     mutating func update(_ memberId: String, from request: JoinGroupRequest) {
-        let protocols = request.namedProtocols
-        count(members[memberId]?.protocols ?? [], -1)
-        count(protocols, 1)
+        setProtocols(memberId, request.namedProtocols)
         update(memberId) { member in
-            member.protocols = protocols
             member.rebalanceTimeout = request.effectiveRebalanceTimeout
             member.sessionTimeout = request.sessionTimeoutMs
         }
+    }
+
+    /// Sets what a member knows, best first.
+    mutating func setProtocols(_ memberId: String, _ protocols: [ClassicMember.Named]) {
+        count(members[memberId]?.protocols ?? [], -1)
+        count(protocols, 1)
+        update(memberId) { $0.protocols = protocols }
     }
 
     private mutating func count(_ protocols: [ClassicMember.Named], _ change: Int) {

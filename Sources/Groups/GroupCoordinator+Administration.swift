@@ -25,7 +25,7 @@ extension GroupCoordinator {
     }
 
     private func listed(_ groupId: String) -> ListGroupsResponse.ListedGroup? {
-        guard let group = classic[groupId] else { return nil }
+        guard let group = classic[groupId] else { return consumer[groupId]?.listed }
         return ListGroupsResponse.ListedGroup {
             $0.groupId = groupId
             $0.protocolType = group.protocolType ?? ""
@@ -50,7 +50,8 @@ extension GroupCoordinator {
             // Before that version a group that nobody knows was a dead one (KIP-1043).
             if client.version >= 6 {
                 described.errorCode = .groupIdNotFound
-                described.errorMessage = "Group \(groupId) not found."
+                described.errorMessage =
+                    exists(groupId) ? "Group \(groupId) is not a classic group." : "Group \(groupId) not found."
             }
         }
         step.answer(token, .describeGroup(described))
@@ -64,8 +65,8 @@ extension GroupCoordinator {
         result.groupId = groupId
         if groupId.isEmpty {
             result.errorCode = .invalidGroupId
-        } else if let group = classic[groupId] {
-            if group.isEmpty { remove(groupId, &step, moment) } else { result.errorCode = .nonEmptyGroup }
+        } else if let isEmpty = classic[groupId]?.isEmpty ?? consumer[groupId]?.isEmpty {
+            if isEmpty { remove(groupId, &step, moment) } else { result.errorCode = .nonEmptyGroup }
         } else {
             result.errorCode = .groupIdNotFound
         }
@@ -76,7 +77,16 @@ extension GroupCoordinator {
     /// Writes that the group and its offsets are gone.
     mutating func remove(_ groupId: String, _ step: inout GroupStep, _ moment: Moment) {
         for id in offsets.partitions(of: groupId) { removeOffset(groupId, id, &step, moment) }
-        emit(.classicGroup(GroupMetadataKey { $0.group = groupId }, nil), &step, moment)
+        removeRecord(groupId, &step, moment)
+    }
+
+    /// Writes that a group without members and offsets is gone.
+    mutating func removeRecord(_ groupId: String, _ step: inout GroupStep, _ moment: Moment) {
+        if consumer[groupId] != nil {
+            removeEmptyConsumerGroup(groupId, &step)
+        } else {
+            emit(.classicGroup(GroupMetadataKey { $0.group = groupId }, nil), &step, moment)
+        }
         watch(groupId)
     }
 }

@@ -25,15 +25,24 @@ extension GroupCoordinator {
         guard request.protocols.reduce(0, { $0 + $1.metadata.count }) <= settings.recordBytesMax else {
             return refuse(.invalidRequest)
         }
+        if consumer[groupId].map({ !$0.isEmpty }) ?? false {
+            let context = context(moment)
+            let became = consumer[groupId]?.joinGroup(request, client, token, context, &step)
+            becomeClassic(groupId, became ?? nil, context, &step)
+            watch(groupId)
+            return step
+        }
         let isNew = classic[groupId] == nil
         if isNew {
             guard request.memberId.isEmpty else { return refuse(.unknownMemberId) }
             guard hasRoom else { return refuse(.coordinatorNotAvailable) }
+            removeEmptyConsumerGroup(groupId, &step)
             classic[groupId] = ClassicGroup(id: groupId, moment)
         }
         let context = context(moment)
+        let records = step.records.count
         classic[groupId]?.join(request, client, token, context, &step)
-        if isNew, step.records.isEmpty { classic[groupId]?.emitCreation(&step) }
+        if isNew, step.records.count == records { classic[groupId]?.emitCreation(&step) }
         watch(groupId)
         return step
     }
@@ -43,6 +52,12 @@ extension GroupCoordinator {
         _ request: SyncGroupRequest, _ token: ReplyToken, _ moment: Moment
     ) -> GroupStep {
         var step = GroupStep()
+        if consumer[request.groupId] != nil {
+            let context = context(moment)
+            consumer[request.groupId]?.syncGroup(request, token, context, &step)
+            watch(request.groupId)
+            return step
+        }
         guard !request.groupId.isEmpty, classic[request.groupId] != nil else {
             let code: ErrorCode = request.groupId.isEmpty ? .invalidGroupId : .unknownMemberId
             step.answer(token, .syncGroup(SyncGroupResponse { $0.errorCode = code }))
@@ -61,7 +76,9 @@ extension GroupCoordinator {
         var step = GroupStep()
         let context = context(moment)
         let code = request.groupId.isEmpty
-            ? ErrorCode.invalidGroupId : classic[request.groupId]?.heartbeat(request, context) ?? .unknownMemberId
+            ? ErrorCode.invalidGroupId
+            : classic[request.groupId]?.heartbeat(request, context)
+                ?? consumer[request.groupId]?.heartbeat(request, context, &step) ?? .unknownMemberId
         watch(request.groupId)
         step.answer(token, .heartbeat(HeartbeatResponse { $0.errorCode = code }))
         return step
@@ -80,6 +97,9 @@ extension GroupCoordinator {
             response.errorCode = .invalidGroupId
         } else if let answers = classic[request.groupId]?.leave(identities, context, &step) {
             response.members = answers
+        } else if let left = consumer[request.groupId]?.leaveGroup(identities, context, &step) {
+            response.members = left.answers
+            becomeClassic(request.groupId, left.classic, context, &step)
         } else {
             response.members = identities.map { identity in
                 LeaveGroupResponse.MemberResponse {

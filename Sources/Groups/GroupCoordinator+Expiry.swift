@@ -9,24 +9,22 @@ extension GroupCoordinator {
     /// Looks at all groups.
     mutating func expire(_ moment: Moment, _ step: inout GroupStep) {
         for groupId in groupIds {
-            guard let group = classic[groupId], expireOffsets(of: group, moment, &step), group.isEmpty,
-                group.pendingMembers.isEmpty
-            else { continue }
-            emit(.classicGroup(GroupMetadataKey { $0.group = groupId }, nil), &step, moment)
-            watch(groupId)
+            let isEmpty = classic[groupId].map { $0.isEmpty && $0.pendingMembers.isEmpty } ?? consumer[groupId]?.isEmpty
+            guard expireOffsets(of: groupId, moment, &step), isEmpty ?? false else { continue }
+            removeRecord(groupId, &step, moment)
         }
     }
 
     /// Removes what is too old; answers whether nothing is left.
-    private mutating func expireOffsets(of group: ClassicGroup, _ moment: Moment, _ step: inout GroupStep) -> Bool {
-        let known = offsets[group.id]
-        var isAllGone = !offsets.hasOpenTransactions(group.id)
+    private mutating func expireOffsets(of groupId: String, _ moment: Moment, _ step: inout GroupStep) -> Bool {
+        let known = offsets[groupId]
+        var isAllGone = !offsets.hasOpenTransactions(groupId)
         for topic in known.keys.sorted() {
             for (partition, offset) in (known[topic] ?? [:]).sorted(by: { $0.key < $1.key }) {
-                let isOld = !group.isSubscribed(to: topic) && isExpired(offset, of: group, moment)
-                    && !offsets.isPending(group.id, topic, partition)
+                let isOld = !isSubscribed(groupId, to: topic) && isExpired(offset, of: groupId, moment)
+                    && !offsets.isPending(groupId, topic, partition)
                 if isOld {
-                    removeOffset(group.id, TopicPartition(topic, partition), &step, moment)
+                    removeOffset(groupId, TopicPartition(topic, partition), &step, moment)
                 } else {
                     isAllGone = false
                 }
@@ -35,18 +33,22 @@ extension GroupCoordinator {
         return isAllGone
     }
 
-    private func isExpired(_ offset: CommittedOffset, of group: ClassicGroup, _ moment: Moment) -> Bool {
-        let since: Timestamp
-        if group.protocolType == nil {
-            since = offset.commitTime
-        } else if group.isEmpty {
-            since = group.stateSince ?? offset.commitTime
-        } else if group.usesConsumerProtocol, group.subscribedTopics != nil, group.state == .stable {
-            since = offset.commitTime
-        } else {
-            return false
-        }
+    private func isExpired(_ offset: CommittedOffset, of groupId: String, _ moment: Moment) -> Bool {
+        guard let since = age(of: offset, groupId) else { return false }
         if let expireTime = offset.expireTime { return moment.wallClock >= expireTime }
         return moment.wallClock.milliseconds - since.milliseconds >= settings.offsetsRetention.wholeMilliseconds
+    }
+
+    /// Since when an offset grows old; nil while it does not.
+    private func age(of offset: CommittedOffset, _ groupId: String) -> Timestamp? {
+        guard let group = classic[groupId] else { return offset.commitTime }
+        if group.protocolType == nil {
+            return offset.commitTime
+        } else if group.isEmpty {
+            return group.stateSince ?? offset.commitTime
+        } else if group.usesConsumerProtocol, group.subscribedTopics != nil, group.state == .stable {
+            return offset.commitTime
+        }
+        return nil
     }
 }

@@ -28,7 +28,7 @@ extension GroupCoordinator {
         let expiry = request.retentionTimeMs < 0 ? -1 : moment.wallClock.milliseconds + request.retentionTimeMs
         for topic in request.topics {
             let answers = topic.partitions.map { partition in
-                commit(partition, of: topic, in: request.groupId, expiry: expiry, &step, moment)
+                commit(partition, of: topic, in: request, expiry: expiry, &step, moment)
             }
             response.topics.append(
                 OffsetCommitResponse.OffsetCommitResponseTopic {
@@ -52,6 +52,13 @@ extension GroupCoordinator {
                 request.memberId, instance: request.groupInstanceId,
                 generation: request.generationIdOrMemberEpoch, isTransactional: false, context)
         }
+        if let group = consumer[groupId] {
+            let permission = group.validateCommit(
+                request.memberId, instance: request.groupInstanceId, epoch: request.generationIdOrMemberEpoch,
+                isTransactional: false, version: client.version)
+            if case .refused(let code) = permission { return code }
+            return nil
+        }
         // Who names no generation needs no group: its offsets are one.
         if request.generationIdOrMemberEpoch < 0 { return hasRoom ? nil : .coordinatorNotAvailable }
         return client.version >= GroupCoordinator.tellsOfMissingGroups ? .groupIdNotFound : .illegalGeneration
@@ -72,7 +79,7 @@ extension GroupCoordinator {
 
     private mutating func commit(
         _ partition: OffsetCommitRequest.OffsetCommitRequestPartition,
-        of topic: OffsetCommitRequest.OffsetCommitRequestTopic, in groupId: String, expiry: Int64,
+        of topic: OffsetCommitRequest.OffsetCommitRequestTopic, in request: OffsetCommitRequest, expiry: Int64,
         _ step: inout GroupStep, _ moment: Moment
     ) -> OffsetCommitResponse.OffsetCommitResponsePartition {
         var answer = OffsetCommitResponse.OffsetCommitResponsePartition()
@@ -82,8 +89,13 @@ extension GroupCoordinator {
             answer.errorCode = .offsetMetadataTooLarge
             return answer
         }
+        let topicId = image.topicIds[topic.name] ?? topic.topicId
+        guard isFresh(request, topicId, partition.partitionIndex) else {
+            answer.errorCode = .staleMemberEpoch
+            return answer
+        }
         let key = OffsetCommitKey {
-            $0.group = groupId
+            $0.group = request.groupId
             $0.topic = topic.name
             $0.partition = partition.partitionIndex
         }
@@ -93,10 +105,19 @@ extension GroupCoordinator {
             $0.metadata = partition.committedMetadata ?? ""
             $0.commitTimestamp = moment.wallClock.milliseconds
             $0.expireTimestamp = expiry
-            $0.topicId = image.topicIds[topic.name] ?? topic.topicId
+            $0.topicId = topicId
         }
         emit(.offset(key, value), &step, moment)
         return answer
+    }
+
+    /// Whether a member of a consumer group may still commit for a partition in the epoch that it names.
+    private func isFresh(_ request: OffsetCommitRequest, _ topicId: Uuid, _ partition: Int32) -> Bool {
+        let epoch = request.generationIdOrMemberEpoch
+        guard epoch >= 0, let group = consumer[request.groupId], let member = group.members[request.memberId],
+            member.epoch != epoch
+        else { return true }
+        return group.mayCommit(topicId, partition, by: request.memberId, epoch: epoch)
     }
 
     // MARK: Fetch
@@ -107,8 +128,14 @@ extension GroupCoordinator {
         _ asked: OffsetFetchRequest.OffsetFetchRequestGroup, requiresStable: Bool, _ token: ReplyToken,
         _ moment: Moment
     ) -> GroupStep {
+        var step = GroupStep()
         var response = OffsetFetchResponse.OffsetFetchResponseGroup()
         response.groupId = asked.groupId
+        if let code = consumer[asked.groupId]?.validateFetch(asked.memberId, epoch: asked.memberEpoch) {
+            response.errorCode = code
+            step.answer(token, .offsetFetch(response))
+            return step
+        }
         let known = exists(asked.groupId) ? offsets[asked.groupId] : [:]
         let topics = asked.topics ?? known.keys.sorted().map { name in
             OffsetFetchRequest.OffsetFetchRequestTopics {
@@ -128,7 +155,6 @@ extension GroupCoordinator {
                 }
             }
         }
-        var step = GroupStep()
         step.answer(token, .offsetFetch(response))
         return step
     }
@@ -159,7 +185,7 @@ extension GroupCoordinator {
             return step
         }
         for topic in request.topics {
-            let isSubscribed = classic[request.groupId]?.isSubscribed(to: topic.name) ?? false
+            let isSubscribed = isSubscribed(request.groupId, to: topic.name)
             var answer = OffsetDeleteResponse.OffsetDeleteResponseTopic()
             answer.name = topic.name
             for partition in topic.partitions {
@@ -181,8 +207,14 @@ extension GroupCoordinator {
         return step
     }
 
+    /// Whether members of the group read `topic`.
+    func isSubscribed(_ groupId: String, to topic: String) -> Bool {
+        classic[groupId]?.isSubscribed(to: topic) ?? consumer[groupId]?.isSubscribed(to: topic) ?? false
+    }
+
     private func refusal(of request: OffsetDeleteRequest) -> ErrorCode {
         if request.groupId.isEmpty { return .invalidGroupId }
+        if consumer[request.groupId] != nil { return .none }
         guard let group = classic[request.groupId] else { return .groupIdNotFound }
         return group.isEmpty || group.usesConsumerProtocol ? .none : .nonEmptyGroup
     }

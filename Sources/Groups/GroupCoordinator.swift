@@ -19,6 +19,7 @@ package struct GroupCoordinator: CoordinatorCore {
     package private(set) var image: ClusterImage
     package var settings: GroupSettings
     var classic: [String: ClassicGroup] = [:]
+    var consumer: [String: ConsumerGroup] = [:]
     var offsets = OffsetStore()
     private var deadlines = DeadlineQueue<String>()
     private var nextExpiryCheck: Instant?
@@ -35,9 +36,12 @@ package struct GroupCoordinator: CoordinatorCore {
     package mutating func replay(_ record: GroupRecord, _ moment: Moment) {
         switch record {
         case .offset(let key, let value): replay(key, value, transaction: nil, moment)
-        case .classicGroup(let key, let value): classic[key.group] = value.map { ClassicGroup(id: key.group, $0) }
-        case .consumerGroup, .partitionMetadata, .member, .target, .memberTarget, .memberCurrent, .pattern, .other:
-            break
+        case .classicGroup(let key, let value):
+            classic[key.group] = value.map { ClassicGroup(id: key.group, $0) }
+            if value != nil { consumer[key.group] = nil }
+        case .consumerGroup, .partitionMetadata, .member, .target, .memberTarget, .memberCurrent, .pattern:
+            replayConsumer(record)
+        case .other: break
         }
     }
 
@@ -67,16 +71,18 @@ package struct GroupCoordinator: CoordinatorCore {
     // MARK: Groups
 
     /// Whether there is a group of this name, of any kind.
-    func exists(_ groupId: String) -> Bool { classic[groupId] != nil }
+    func exists(_ groupId: String) -> Bool { classic[groupId] != nil || consumer[groupId] != nil }
 
     /// Whether one more group may be made.
-    var hasRoom: Bool { classic.count < GroupCoordinator.groupsMax }
+    var hasRoom: Bool { classic.count + consumer.count < GroupCoordinator.groupsMax }
 
     /// The ids of all groups, in order.
-    var groupIds: [String] { classic.keys.sorted() }
+    var groupIds: [String] { (Array(classic.keys) + Array(consumer.keys)).sorted() }
 
     /// Watches the deadline of a group that was just touched.
-    mutating func watch(_ groupId: String) { deadlines.set(groupId, classic[groupId]?.nextDeadline) }
+    mutating func watch(_ groupId: String) {
+        deadlines.set(groupId, classic[groupId]?.nextDeadline ?? consumer[groupId]?.nextDeadline)
+    }
 
     // MARK: Time
 
@@ -85,6 +91,7 @@ package struct GroupCoordinator: CoordinatorCore {
         let context = context(moment)
         for groupId in groupIds {
             classic[groupId]?.loaded(context, &step)
+            consumer[groupId]?.loaded(context)
             watch(groupId)
         }
         nextExpiryCheck = moment.now + settings.offsetsRetentionCheckInterval
@@ -99,8 +106,12 @@ package struct GroupCoordinator: CoordinatorCore {
     package mutating func tick(_ moment: Moment) -> GroupStep {
         var step = GroupStep()
         let context = context(moment)
-        while let groupId = deadlines.popDue(moment.now) {
+        var due: [String] = []
+        while let groupId = deadlines.popDue(moment.now) { due.append(groupId) }
+        for groupId in due {
             classic[groupId]?.tick(context, &step)
+            let became = consumer[groupId]?.tick(context, &step)
+            becomeClassic(groupId, became ?? nil, context, &step)
             watch(groupId)
         }
         if let due = nextExpiryCheck, due <= moment.now {
@@ -119,6 +130,11 @@ package struct GroupCoordinator: CoordinatorCore {
     package mutating func take(_ image: ClusterImage, _ moment: Moment) -> GroupStep {
         let before = self.image
         self.image = image
+        let changes = TopicChanges(from: before, to: image)
+        for groupId in consumer.keys.sorted() {
+            consumer[groupId]?.topicsChanged(changes, image)
+            watch(groupId)
+        }
         var step = GroupStep()
         let gone = before.topicIds.filter { image.topicIds[$0.key] != $0.value }
         guard !gone.isEmpty else { return step }

@@ -24,6 +24,15 @@ public struct IncomingRecord: Sendable {
     public var text: String? { value.map { String(decoding: $0, as: UTF8.self) } }
 }
 
+extension IncomingRecord {
+    init(_ record: Record, of partition: TopicPartition) {
+        self.init(
+            topic: partition.topic, partition: Int(partition.partition), offset: record.offset.rawValue,
+            timestamp: record.timestamp.milliseconds, key: record.key?.array, value: record.value?.array,
+            headers: record.headers.map { ($0.key, $0.value?.array) })
+    }
+}
+
 /// Where reading begins in each partition.
 public enum StartingPoint: Sendable {
     case beginning
@@ -116,10 +125,7 @@ public struct ClusterRecords: AsyncSequence, Sendable {
                 throw ClusterError("\(error)")
             }
             guard let record = found, !subscription.isBeyondEnd(record.offset, of: partition) else { return nil }
-            return IncomingRecord(
-                topic: partition.topic, partition: Int(partition.partition), offset: record.offset.rawValue,
-                timestamp: record.timestamp.milliseconds, key: record.key?.array, value: record.value?.array,
-                headers: record.headers.map { ($0.key, $0.value?.array) })
+            return IncomingRecord(record, of: partition)
         }
     }
 }

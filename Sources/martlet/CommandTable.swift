@@ -8,6 +8,7 @@ enum CommandTable {
         ProduceCommand.spec,
         ConsumeCommand.spec,
         TopicCommand.spec,
+        GroupCommand.spec,
         OffsetsCommand.spec,
         ClusterCommand.spec,
         ConfigCommand.spec,

@@ -8,18 +8,25 @@ import Reactor
 enum OffsetsCommand {
     /// `martlet offsets`: as `topic offsets`, or the dump of a file.
     static let spec = CommandSpec(
-        name: "offsets", summary: "Show the offsets of a topic, or dump and verify a file of the log.",
-        arguments: "TOPIC | --segment FILE",
-        details: "A dump walks over every batch and checks it; exit code 1 if anything is wrong.",
-        options: TopicOffsets.spec.options + [
+        name: "offsets", summary: "Show the offsets of a topic or a group, or dump and verify a file of the log.",
+        arguments: "TOPIC | -g GROUP… | --segment FILE",
+        details: """
+            With -g: of each partition what the group has committed, how far it is behind in records and in time, and how
+            fast it goes. A dump walks over every batch and checks it; exit code 1 if anything is wrong.
+            """,
+        options: TopicOffsets.spec.options + GroupLagOptions.all + [
+            OptionSpec("-g", "--group", value: "GROUP", "The offsets of this group. May be repeated."),
             OptionSpec("--segment", "--files", value: "FILE", "A .log, .index, .timeindex, .txnindex, .snapshot or .checkpoint file."),
             OptionSpec("--records", "--print-data-log", "With --segment: the records too."),
         ],
         examples: TopicOffsets.spec.examples + [
+            ("martlet offsets -g readers --watch", "how far a group is behind, again and again"),
             ("martlet offsets --segment data/logs-0/00000000000000000000.log", "the batches of a file"),
             ("martlet offsets --segment data/logs-0/00000000000000000000.log --records -o json", "with records, as JSON"),
         ],
         run: { arguments in
+            let groups = arguments.all("-g")
+            if !groups.isEmpty { return try GroupLagOptions.run(arguments, groups: groups) }
             guard let path = arguments.value("--segment") else { return try TopicOffsets.run(arguments) }
             try arguments.refuseMore(than: 0)
             var dump = SegmentDump(path: path, showsRecords: arguments.has("--records"), json: try arguments.wantsJson())

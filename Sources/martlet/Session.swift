@@ -144,3 +144,14 @@ extension Arguments {
         }
     }
 }
+
+extension Arguments {
+    /// Asks the person, if there is one and `-y` was not given; throws unless the answer is yes.
+    func confirm(_ question: String) throws {
+        guard !has("-y"), StandardStream.input.isTerminal else { return }
+        Process.write("\(question) [y/N] ", toError: true)
+        guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
+            throw Failure("nothing was deleted")
+        }
+    }
+}

@@ -94,6 +94,22 @@ enum TimeExpression {
         return era * 146_097 + dayOfEra - 719_468
     }
 
+    /// `350ms`, `4.2s`, `3m20s`, `5h07m`, `2d03h`: two units are enough.
+    static func text(_ duration: Duration) -> String {
+        let milliseconds = max(0, duration.wholeMilliseconds)
+        let seconds = milliseconds / 1000
+        func pair(_ high: Int64, _ first: String, _ low: Int64, _ second: String) -> String {
+            "\(high)\(first)\(low < 10 ? "0" : "")\(low)\(second)"
+        }
+        switch seconds {
+        case 0: return milliseconds == 0 ? "0s" : "\(milliseconds)ms"
+        case ..<60: return "\(seconds).\(milliseconds % 1000 / 100)s"
+        case ..<3600: return pair(seconds / 60, "m", seconds % 60, "s")
+        case ..<86_400: return pair(seconds / 3600, "h", seconds % 3600 / 60, "m")
+        default: return pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h")
+        }
+    }
+
     /// The time as `2026-11-21T09:41:25.123Z`; `-` for none.
     static func text(_ time: Timestamp) -> String {
         guard time.milliseconds >= 0, time.milliseconds < 253_402_300_800_000 else {

@@ -155,12 +155,7 @@ enum TopicCommand {
 
     @Sendable private static func runDelete(_ arguments: Arguments) throws -> Int32 {
         let names = try names(arguments)
-        if !arguments.has("-y"), StandardStream.input.isTerminal {
-            Process.write("Delete \(names.joined(separator: ", ")) with all records? [y/N] ", toError: true)
-            guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
-                throw Failure("nothing was deleted")
-            }
-        }
+        try arguments.confirm("Delete \(names.joined(separator: ", ")) with all records?")
         let session = try Session(arguments)
         let outcomes: [Admin.Outcome] = try session.admin { admin, deadline, done in
             admin.deleteTopics(names, deadline: deadline, completion: done)

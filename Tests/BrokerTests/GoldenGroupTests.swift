@@ -35,7 +35,7 @@ import WireProtocol
     }
 
     /// Types of groups that are served.
-    private static let served = ["classic"]
+    private static let served = ["classic", "consumer"]
 
     @Test(arguments: ["clean", "crashed", "torn"])
     func `groups and offsets of a folder of Kafka are as Kafka says`(_ kind: String) throws {

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import confluent_kafka
 import confluent_kafka.admin
 import pytest
 
 PARTITIONS = 6
-SETTINGS = ["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=5", "group.min.session.timeout.ms=1000"]
+SETTINGS = ["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=5", "group.min.session.timeout.ms=1000",
+            "group.consumer.min.heartbeat.interval.ms=100", "group.consumer.heartbeat.interval.ms=200"]
+# In place of an assignment strategy: the broker assigns (KIP-848).
+NEW_PROTOCOL = "new protocol"
 PATIENCE = 45
 
 
@@ -54,11 +56,15 @@ class Member(threading.Thread):
         self.failure = None
         settings = {
             "bootstrap.servers": broker.address, "group.id": "g", "auto.offset.reset": "earliest",
-            "partition.assignment.strategy": strategy, "session.timeout.ms": session_ms,
-            "heartbeat.interval.ms": 200, "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+            "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+        if strategy == NEW_PROTOCOL:
+            settings["group.protocol"] = "consumer"
+        else:
+            settings |= {"partition.assignment.strategy": strategy, "session.timeout.ms": session_ms,
+                         "heartbeat.interval.ms": 200}
         if instance:
             settings["group.instance.id"] = instance
-        self.cooperative = strategy == "cooperative-sticky"
+        self.cooperative = strategy in ("cooperative-sticky", NEW_PROTOCOL)
         self.consumer = confluent_kafka.Consumer(settings)
 
     def run(self):
@@ -135,7 +141,7 @@ class Shared:
         self.wait(shared, f"the partitions are to be shared by {len(members)}")
 
 
-@pytest.mark.parametrize("strategy", ["range", "roundrobin", "cooperative-sticky"])
+@pytest.mark.parametrize("strategy", ["range", "roundrobin", "cooperative-sticky", NEW_PROTOCOL])
 def test_members_come_and_go(groups_broker, strategy):
     shared = Shared()
     produce(groups_broker, 0, 300)
@@ -155,6 +161,26 @@ def test_members_come_and_go(groups_broker, strategy):
         member.end()
     assert shared.conflicts == []
     assert sum(committed(groups_broker, "g").values()) == 900
+
+
+def test_a_group_moves_to_the_new_protocol_and_back(groups_broker):
+    shared = Shared()
+    produce(groups_broker, 0, 120)
+    old = Member(groups_broker, shared, "cooperative-sticky")
+    old.start()
+    shared.wait_for_records(120)
+    new = Member(groups_broker, shared, NEW_PROTOCOL)
+    new.start()
+    shared.wait_for_owners(old, new)
+    produce(groups_broker, 120, 120)
+    shared.wait_for_records(240)
+    new.end()
+    shared.wait_for_owners(old)
+    produce(groups_broker, 240, 120)
+    shared.wait_for_records(360)
+    old.end()
+    assert shared.conflicts == []
+    assert sum(committed(groups_broker, "g").values()) == 360
 
 
 def test_a_killed_member_is_replaced(groups_broker):
@@ -276,7 +302,7 @@ def test_kafka_python_shares_a_topic(groups_broker, number):
     produce(groups_broker, 0, 120)
     values = collections.Counter()
     ending = threading.Event()
-    lock = threading.Lock()
+    lock = threading.Condition()
     assignments = {}
     failures = []
 
@@ -292,6 +318,7 @@ def test_kafka_python_shares_a_topic(groups_broker, number):
                     assignments[name] = {p.partition for p in consumer.assignment()}
                     for records in polled.values():
                         values.update(record.value for record in records)
+                    lock.notify_all()
                 if polled:
                     consumer.commit()
             consumer.close()
@@ -301,13 +328,15 @@ def test_kafka_python_shares_a_topic(groups_broker, number):
     threads = [threading.Thread(target=consume, args=(n,), daemon=True) for n in range(2)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and not failures:
-        with lock:
-            parts = list(assignments.values())
-            if len(values) == 120 and len(parts) == 2 and all(parts) and sum(map(len, parts)) == PARTITIONS:
-                break
-        time.sleep(0.05)
+
+    def shared():
+        parts = list(assignments.values())
+        return failures or (
+            len(values) == 120 and len(parts) == 2 and all(parts) and sum(map(len, parts)) == PARTITIONS)
+
+    with lock:
+        lock.wait_for(shared, PATIENCE)
+        parts = list(assignments.values())
     ending.set()
     for thread in threads:
         thread.join(PATIENCE)

@@ -24,7 +24,7 @@ enum ListGroupsHandler {
 }
 
 /// Answers to parts of a request, which come in any order. Belongs to the call's loop.
-private final class Gathering<Part> {
+final class Gathering<Part> {
     private var parts: [Part?]
     private var missing: Int
     private let done: ([Part]) -> Void

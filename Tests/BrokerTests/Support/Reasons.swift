@@ -36,6 +36,7 @@ struct Reason {
         Reason(api: "Metadata", path: "topics.partitions.", why: "a broker was down"),
         Reason(api: "ListGroups", path: "groups", why: "a tool asked, and other groups were there"),
         Reason(api: "DescribeGroups", path: "groups", why: "a tool asked, and the group was there"),
+        Reason(api: "ConsumerGroupDescribe", path: "groups", why: "a tool asked, and the group was there"),
         Reason(api: "DeleteGroups", path: "results", why: "a tool asked, and the group was there"),
         Reason(api: "OffsetFetch", path: "groups.topics", why: "a tool asked, and the group had offsets"),
         Reason(api: "OffsetCommit", errors: [25], why: "a tool asked, and the group had members"),
@@ -58,7 +59,10 @@ struct Reason {
         Reason(api: "FindCoordinator", errors: [15], why: "the topic of groups was not there yet"),
         Reason(api: "FindCoordinator", why: "no transaction or share coordinator yet"),
         Reason(api: "JoinGroup", errors: [16, 79], why: "the group had not been there, or another broker had it"),
-    ] + ["JoinGroup", "SyncGroup", "Heartbeat", "LeaveGroup", "OffsetCommit", "OffsetFetch", "OffsetDelete"].map {
+    ] + [
+        "ConsumerGroupHeartbeat", "JoinGroup", "SyncGroup", "Heartbeat", "LeaveGroup", "OffsetCommit", "OffsetFetch",
+        "OffsetDelete",
+    ].map {
         Reason(api: $0, why: "the group had members or offsets")
     }
 }
