@@ -2,6 +2,7 @@
 partition has two owners in one generation, and what was committed survives the broker's end."""
 import asyncio
 import collections
+import errno
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,8 @@ import threading
 import confluent_kafka
 import confluent_kafka.admin
 import pytest
+
+from disk_faults import FaultyDisk
 
 PARTITIONS = 6
 SETTINGS = ["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=5", "group.min.session.timeout.ms=1000",
@@ -313,7 +316,8 @@ def test_kafka_python_shares_a_topic(groups_broker, number):
                 partition_assignment_strategy=[kafka_python_assignors()[number]], session_timeout_ms=6000,
                 heartbeat_interval_ms=200, max_poll_interval_ms=10000, enable_auto_commit=False)
             while not ending.is_set():
-                polled = consumer.poll(timeout_ms=50)
+                # Shorter, it may end in the middle of a join, whose answer this client then loses.
+                polled = consumer.poll(timeout_ms=3000)
                 with lock:
                     assignments[name] = {p.partition for p in consumer.assignment()}
                     for records in polled.values():
@@ -397,3 +401,39 @@ def test_tools_see_groups_and_change_their_offsets(groups_broker):
     assert committed(groups_broker, "g")[0] == 3
     admin.delete_consumer_groups(["g"], request_timeout=20)["g"].result(20)
     assert set(committed(groups_broker, "g").values()) == {confluent_kafka.OFFSET_INVALID}
+
+
+def test_a_disk_that_takes_nothing_refuses_commits_and_loses_none(make_broker_on, tmp_path):
+    disk = FaultyDisk(tmp_path, tmp_path / "data")
+    disk.only("__consumer_offsets")
+    broker = make_broker_on(tmp_path / "data", *SETTINGS, environment=disk.environment)
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker.address})
+    admin.create_topics([confluent_kafka.admin.NewTopic("t", PARTITIONS)])["t"].result(10)
+    client = confluent_kafka.Consumer({
+        "bootstrap.servers": broker.address, "group.id": "g", "enable.auto.commit": False, "log_level": 0})
+
+    def commit(offset):
+        return client.commit(offsets=[confluent_kafka.TopicPartition("t", 0, offset)], asynchronous=False)
+
+    commit(1)
+    disk.write_error = errno.ENOSPC
+    # Every attempt fails, and has the coordinator read its log again.
+    for _ in range(3):
+        with pytest.raises(confluent_kafka.KafkaException):
+            commit(2)
+    disk.write_error = 0
+    shared = threading.Condition()
+
+    def succeeds():
+        try:
+            return commit(3)[0].error is None
+        except confluent_kafka.KafkaException:
+            return False
+
+    with shared:
+        assert any(succeeds() or shared.wait(0.2) for _ in range(100))
+    assert committed(broker, "g")[0] == 3
+    client.close()
+    broker.kill()
+    broker.start()
+    assert committed(broker, "g")[0] == 3
