@@ -26,7 +26,7 @@ extension ConsumerGroup {
         do throws(ConsumerGroupRefusal) {
             return try join(request, client, token, context, &step)
         } catch {
-            step.answer(token, .joinGroup(.refusal(request.memberId, error.code)))
+            step.answer(token, .joinGroup(.refused(request.memberId, error.code)))
             return nil
         }
     }
@@ -45,7 +45,7 @@ extension ConsumerGroup {
             throw ConsumerGroupRefusal(.inconsistentGroupProtocol)
         }
         if isUnknown, request.groupInstanceId == nil, client.version >= ConsumerGroup.givesIdsFirst {
-            step.answer(token, .joinGroup(.refusal(memberId, .memberIdRequired)))
+            step.answer(token, .joinGroup(.refused(memberId, .memberIdRequired)))
             return nil
         }
         let isJoining = request.groupInstanceId == nil || isUnknown
@@ -252,14 +252,5 @@ extension ConsumerGroupMember {
             }
         }
         return member
-    }
-}
-
-extension JoinGroupResponse {
-    fileprivate static func refusal(_ memberId: String, _ code: ErrorCode) -> JoinGroupResponse {
-        JoinGroupResponse {
-            $0.memberId = memberId
-            $0.errorCode = code
-        }
     }
 }

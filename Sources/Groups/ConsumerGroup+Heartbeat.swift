@@ -53,6 +53,9 @@ extension ConsumerGroup {
         updateTarget(context, &step)
         let hasChanged = reconcile(memberId, owned: owned, context, &step)
         timers.set(.session, memberId, context.moment.now + context.settings.consumerSessionTimeout)
+        // It may have been a classic member until now.
+        timers.cancel(.join, memberId)
+        timers.cancel(.sync, memberId)
         return response(to: request, memberId, sendsAssignment: hasChanged, context)
     }
 

@@ -78,18 +78,20 @@ extension ConsumerGroup {
         }
     }
 
-    /// All that a member tells must fit into its record.
+    /// All that a member tells must fit into one record, with its key and the texts of the client.
     private static func objectionToSize(
         _ request: ConsumerGroupHeartbeatRequest, _ settings: GroupSettings
     ) -> ConsumerGroupRefusal? {
-        let texts = [request.groupId, request.memberId, request.instanceId ?? "", request.rackId ?? ""]
+        let ids = 2 * (request.groupId.utf8.count + request.memberId.utf8.count)
+        let texts = [request.instanceId, request.rackId, request.subscribedTopicRegex].compactMap { $0 }
         let names = (request.subscribedTopicNames ?? []).reduce(0) { $0 + $1.utf8.count + 4 }
-        let size = texts.reduce(names) { $0 + $1.utf8.count }
-        guard size <= settings.recordBytesMax else {
-            return ConsumerGroupRefusal(.invalidRequest, "The subscription is too large.")
-        }
-        return nil
+        let size = texts.reduce(ids + names + recordOverhead) { $0 + $1.utf8.count }
+        return size <= settings.recordBytesMax
+            ? nil : ConsumerGroupRefusal(.invalidRequest, "The subscription is too large.")
     }
+
+    /// Room for what a member's record has besides the texts of the request.
+    private static let recordOverhead = 1024
 
     /// Whether a member may come with `epoch`. One that did not get the last answer comes with the epoch before, and
     /// has nothing but what it was given.

@@ -18,6 +18,8 @@ final class GroupConsumeJob {
         case revoked([TopicPartition], isLost: Bool)
         case commitFailed(ClientError)
         case failed(ClientError)
+        /// Nothing was assigned for a while.
+        case idle
         case stop
     }
 
@@ -32,6 +34,8 @@ final class GroupConsumeJob {
     private var consumer: Confined<GroupConsumer>?
     private var open: Set<TopicPartition> = []
     private var hasAssignment = false
+    /// How long `-e` waits for partitions while others seem to have them all.
+    private static let idleMax: Duration = .seconds(5)
     private var printed = 0
 
     init(_ arguments: Arguments) throws {
@@ -96,7 +100,7 @@ final class GroupConsumeJob {
         case .end(let partition, _): open.remove(partition)
         case .assigned(let offsets):
             open.formUnion(offsets.keys)
-            hasAssignment = true
+            if offsets.isEmpty { awaitPartitions() } else { hasAssignment = true }
             let names = offsets.sorted { $0.key < $1.key }.map { "\($0.key) at \($0.value)" }
             session.say("martlet consume: assigned \(names.isEmpty ? "nothing" : names.joined(separator: ", "))")
         case .revoked(let partitions, let isLost):
@@ -107,9 +111,16 @@ final class GroupConsumeJob {
         case .failed(let error):
             try output.flush()
             throw Failure(error)
+        case .idle: return !hasAssignment
         case .stop: return true
         }
         return stopsAtEnd && hasAssignment && open.isEmpty
+    }
+
+    private func awaitPartitions() {
+        guard stopsAtEnd, !hasAssignment else { return }
+        let (loop, news) = (session.loop, news)
+        loop.post { _ = loop.schedule(at: loop.now + GroupConsumeJob.idleMax) { news.put(.idle) } }
     }
 
     private func take(_ records: FetchedRecords) throws -> Bool {

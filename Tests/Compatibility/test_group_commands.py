@@ -13,7 +13,8 @@ MEMBER = ["-X", "session.timeout.ms=6000", "-X", "heartbeat.interval.ms=200"]
 
 @pytest.fixture
 def cluster(make_broker):
-    return make_broker("group.initial.rebalance.delay.ms=0", "group.consumer.heartbeat.interval.ms=200")
+    return make_broker("group.initial.rebalance.delay.ms=0", "group.consumer.heartbeat.interval.ms=200",
+                       "group.consumer.min.session.timeout.ms=6000", "group.consumer.session.timeout.ms=6000")
 
 
 def martlet(cluster, *words, check=True, **options):

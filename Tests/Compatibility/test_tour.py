@@ -18,3 +18,4 @@ def test_every_command_of_the_tour_runs(broker, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ann=one apple" in done.stdout
     assert "bob: two pears" in done.stdout
+    assert "nothing was changed" in done.stderr

@@ -12,7 +12,9 @@ import WireProtocol
         if let path = ProcessInfo.processInfo.environment["MARTLET_GOLDEN"] { return URL(fileURLWithPath: path) }
         let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        return package.deletingLastPathComponent().appendingPathComponent("shared/golden")
+        let beside = package.deletingLastPathComponent().appendingPathComponent("shared/golden")
+        if FileManager.default.fileExists(atPath: beside.path) { return beside }
+        return package.deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/golden")
     }()
 
     private struct Exchange {
