@@ -41,7 +41,7 @@ struct ConfigurationDescription {
         case .broker:
             return KeyTable.broker.keys.map { entry($0, brokerLayers($0.name), isReadOnly: $0.mode == .readOnly) }
         case .group:
-            return KeyTable.group.keys.map { entry($0, layers($0, own, .group), isReadOnly: false) }
+            return KeyTable.group.keys.filter { !$0.name.hasPrefix("martlet.") || own[$0.name] != nil }.map { entry($0, layers($0, own, .group), isReadOnly: false) }
         case .clientMetrics:
             return KeyTable.clientMetrics.keys.map { entry($0, layers($0, own, .clientMetrics), isReadOnly: false) }
         case .brokerLogger: return []

@@ -87,6 +87,32 @@ package struct ConfigChange: Hashable, Sendable {
 }
 
 extension Admin {
+    /// The entry `key` of several groups, by group; those without a value of their own are left out.
+    package func groupConfigs(
+        _ groups: [String], key: String, deadline: Instant,
+        completion: @escaping (Result<[String: String], ClientError>) -> Void
+    ) {
+        guard !groups.isEmpty else { return completion(.success([:])) }
+        let request = DescribeConfigsRequest {
+            $0.resources = groups.map { group in
+                DescribeConfigsRequest.DescribeConfigsResource {
+                    $0.resourceType = ConfigResource.group(group).type
+                    $0.resourceName = group
+                    $0.configurationKeys = [key]
+                }
+            }
+        }
+        retrying(request, to: { _ in .any }, deadline: deadline) { $0.results.first?.errorCode } completion: { result in
+            completion(
+                result.map { response in
+                    let found = response.results.compactMap { answer in
+                        answer.configs.first { $0.name == key }?.value.map { (answer.resourceName, $0) }
+                    }
+                    return Dictionary(found) { first, _ in first }
+                })
+        }
+    }
+
     /// The entries of a resource, sorted by name.
     package func describeConfigs(
         _ resource: ConfigResource, deadline: Instant,

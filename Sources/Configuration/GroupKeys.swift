@@ -1,4 +1,5 @@
 // Keys of consumer and share groups and of client metrics subscriptions, Kafka 4.4. Columns as in `KeyTable`.
+// Our own begin with `martlet.`; they stand in no list unless they have a value, so that Kafka's tools see what they know.
 
 let groupKeys = """
 consumer.session.timeout.ms | int | 45000 | 1.. | c | works | Without a heartbeat for so long a member is removed.
@@ -27,6 +28,7 @@ streams.num.warmup.replicas | int | 2 | 0.. | c | later | Copies that may be war
 streams.num.standby.replicas | int | 0 | 0.. | c | later | Standby copies of each task.
 streams.initial.rebalance.delay.ms | int | 3000 | 0.. | c | later | How long a new streams group waits for members.
 streams.assignment.interval.ms | int | 1000 | 0.. | c | later | The least time between two assignments of a streams group.
+martlet.paused.until.ms | long | 0 | -1.. | c | works | Until then members of the group are given no partitions; -1: until it is resumed.
 streams.assignor.offload.enable | bool | true | | c | later | Whether streams assignments are computed beside the coordinator.
 """
 

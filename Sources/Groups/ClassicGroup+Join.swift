@@ -84,6 +84,7 @@ extension ClassicGroup {
         if state == .preparingRebalance, previousState == .empty { hasNewMember = true }
         if members.isEmpty { protocolType = request.protocolType }
         insert(member)
+        noteJoin(of: member, request.reason, context.moment)
         // It has no generation to send heartbeats with; if its client gives up, it joins again as somebody else.
         expect(memberId, within: ClassicGroup.newMemberTimeout, context.moment)
         rebalanceOrCompleteJoin(context, &step)
@@ -97,6 +98,7 @@ extension ClassicGroup {
         if let refusal = refusal(memberId, instance: request.groupInstanceId) {
             return step.answer(token, .joinGroup(.refused(memberId, refusal)))
         }
+        history.hear(memberId, context.moment)
         let isUnchanged = members[memberId].map { request.matches($0) } ?? false
         switch state {
         case .preparingRebalance: break
@@ -108,6 +110,7 @@ extension ClassicGroup {
         case .completingRebalance, .stable: break
         case .empty: return step.answer(token, .joinGroup(.refused(memberId, .unknownMemberId)))
         }
+        noteChange(of: memberId, request, context.moment)
         update(memberId, from: request)
         wait(memberId, token, client, &step)
         rebalanceOrCompleteJoin(context, &step)
@@ -143,6 +146,8 @@ extension ClassicGroup {
         new.syncing = nil
         let wasToSync = pendingSync.contains(old.id)
         replace(old, with: new)
+        history.hear(memberId, context.moment)
+        history.note(.memberJoined, member: memberId, "in the place of the static member \(old.id)", context.moment)
         if wasToSync { pendingSync.insert(memberId) }
         expect(memberId, context.moment)
         update(memberId, from: request)

@@ -22,6 +22,7 @@ extension ClassicGroup {
         pendingSync = []
         deadlines.set(.syncing, nil)
         let isFirst = state == .empty
+        history.rebalanceBegins("generation \(generation &+ 1)", context.moment)
         enter(.preparingRebalance, context.moment)
         guard isFirst else {
             if hasAllJoined { return completeJoin(context, &step) }
@@ -60,7 +61,10 @@ extension ClassicGroup {
     mutating func completeJoin(_ context: GroupContext, _ step: inout GroupStep) {
         deadlines.set(.joining, nil)
         initialDelay = nil
-        for member in sortedMembers where member.joining == nil && !member.isStatic { remove(member.id) }
+        for member in sortedMembers where member.joining == nil && !member.isStatic {
+            remove(member.id)
+            noteEnd(of: member.id, "it did not join the rebalance in time", context.moment)
+        }
         if !electJoinedLeader(), !members.isEmpty {
             // Static members only, none of which came: their session timeouts decide.
             deadlines.set(.joining, context.moment.now + rebalanceTimeout)
@@ -72,6 +76,7 @@ extension ClassicGroup {
         subscribedTopics = knownSubscriptions()
         guard !members.isEmpty else {
             enter(.empty, context.moment)
+            history.rebalanceEnds("generation \(generation) without members", context.moment)
             return emit([:], &step)
         }
         enter(.completingRebalance, context.moment)
@@ -108,6 +113,9 @@ extension ClassicGroup {
         }
         // Who waits for an answer cannot send heartbeats; it is watched again when it is answered.
         if member.isWaiting, !member.isNew { return }
+        noteEnd(
+            of: memberId, "nothing was heard of it for its session timeout of \(member.sessionTimeout) ms",
+            context.moment)
         takeOut(member, &step)
         afterLoss(context, &step)
     }

@@ -16,6 +16,7 @@ extension ClassicGroup {
             return step.answer(token, .syncGroup(SyncGroupResponse { $0.errorCode = code }))
         }
         let memberId = request.memberId
+        history.hear(memberId, context.moment)
         pendingSync.remove(memberId)
         if pendingSync.isEmpty { deadlines.set(.syncing, nil) }
         guard state == .completingRebalance else {
@@ -51,6 +52,12 @@ extension ClassicGroup {
         for entry in request.assignments where assignments[entry.memberId] != nil {
             assignments[entry.memberId] = ByteSlice(entry.assignment.array)
         }
+        if usesConsumerProtocol, context.forGroup(id).isPaused {
+            assignments = members.mapValues { member in
+                let version = ConsumerGroupProtocol.version(of: member.metadata(protocolName)) ?? 0
+                return ConsumerGroupProtocol.encode([:], version: version, context.image)
+            }
+        }
         guard value(assignments).encodedSize(version: 3) <= context.settings.recordBytesMax else {
             refuseSyncing(.unknownServerError, context, &step)
             return prepareRebalance(context, &step)
@@ -63,6 +70,7 @@ extension ClassicGroup {
             expect(member.id, context.moment)
         }
         enter(.stable, context.moment)
+        history.rebalanceEnds("generation \(generation) with \(members.count) members", context.moment)
     }
 
     /// Nobody gets an assignment in this generation.
@@ -82,7 +90,10 @@ extension ClassicGroup {
     /// Who has not asked for its assignment by now is taken for dead.
     mutating func syncingEnds(_ context: GroupContext, _ step: inout GroupStep) {
         guard state == .completingRebalance || state == .stable, !pendingSync.isEmpty else { return }
-        for memberId in pendingSync.sorted() { remove(memberId) }
+        for memberId in pendingSync.sorted() {
+            remove(memberId)
+            noteEnd(of: memberId, "it did not ask for its assignment in time", context.moment)
+        }
         prepareRebalance(context, &step)
     }
 
@@ -94,6 +105,7 @@ extension ClassicGroup {
         if request.generationId != generation { return .illegalGeneration }
         if isEmpty { return .unknownMemberId }
         expect(request.memberId, context.moment)
+        history.hear(request.memberId, context.moment)
         return state == .preparingRebalance ? .rebalanceInProgress : .none
     }
 
@@ -105,7 +117,7 @@ extension ClassicGroup {
     ) -> [LeaveGroupResponse.MemberResponse] {
         var hasLeft = false
         let answers = identities.map { identity in
-            let code = leave(identity, &step)
+            let code = leave(identity, context, &step)
             hasLeft = hasLeft || code == .none
             return LeaveGroupResponse.MemberResponse {
                 $0.memberId = identity.memberId
@@ -122,7 +134,9 @@ extension ClassicGroup {
         return answers
     }
 
-    private mutating func leave(_ identity: LeaveGroupRequest.MemberIdentity, _ step: inout GroupStep) -> ErrorCode {
+    private mutating func leave(
+        _ identity: LeaveGroupRequest.MemberIdentity, _ context: GroupContext, _ step: inout GroupStep
+    ) -> ErrorCode {
         let memberId: String
         if identity.memberId.isEmpty {
             guard let known = identity.groupInstanceId.flatMap({ staticMembers[$0] }) else { return .unknownMemberId }
@@ -134,7 +148,10 @@ extension ClassicGroup {
             if let code = refusal(identity.memberId, instance: identity.groupInstanceId) { return code }
             memberId = identity.memberId
         }
-        if let member = members[memberId] { takeOut(member, &step) }
+        if let member = members[memberId] {
+            takeOut(member, &step)
+            history.note(.memberLeft, member: memberId, identity.reason ?? "it left", context.moment)
+        }
         return .none
     }
 
@@ -145,6 +162,8 @@ extension ClassicGroup {
         _ memberId: String, instance: String?, generation asked: Int32, isTransactional: Bool, _ context: GroupContext
     ) -> ErrorCode? {
         if asked < 0, isEmpty { return nil }
+        // Nobody would store another offset over it.
+        if asked < 0, memberId.isEmpty, instance == nil, context.forGroup(id).isPaused, ownsNothing { return nil }
         if asked >= 0 || !memberId.isEmpty || instance != nil {
             if let code = refusal(memberId, instance: instance) { return code }
             if asked != generation { return .illegalGeneration }
@@ -154,6 +173,7 @@ extension ClassicGroup {
         if isTransactional { return nil }
         if state == .completingRebalance { return .rebalanceInProgress }
         expect(memberId, context.moment)
+        history.hear(memberId, context.moment)
         return nil
     }
 }

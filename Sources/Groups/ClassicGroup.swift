@@ -27,6 +27,8 @@ package struct ClassicGroup: Sendable {
         case joining
         /// The end of the phase in which members ask for their assignments.
         case syncing
+        /// The end of the group's pause.
+        case pause
     }
 
     /// The longest that the join of a new member may wait.
@@ -59,6 +61,9 @@ package struct ClassicGroup: Sendable {
     var initialDelay: (step: Duration, remaining: Duration)?
     var hasNewMember = false
     private var nextOrder: UInt64 = 0
+    package internal(set) var history = GroupHistory()
+    /// What the group's configuration said last.
+    var isPaused = false
 
     /// A group without members, and as yet without a protocol.
     package init(id: String, _ moment: Moment) {
@@ -123,6 +128,7 @@ package struct ClassicGroup: Sendable {
         pendingMembers.remove(memberId)
         pendingSync.remove(memberId)
         deadlines.set(.member(memberId), nil)
+        history.forget(memberId)
     }
 
     /// Puts `new` in the place of the static member `old`.
@@ -237,7 +243,10 @@ package struct ClassicGroup: Sendable {
 
     /// Begins to watch the members of a group that was loaded.
     package mutating func loaded(_ context: GroupContext, _ step: inout GroupStep) {
-        for member in sortedMembers { expect(member.id, context.moment) }
+        for member in sortedMembers {
+            expect(member.id, context.moment)
+            history.hear(member.id, context.moment)
+        }
         if members.count > context.settings.sizeMax { prepareRebalance(context, &step) }
     }
 
@@ -248,6 +257,7 @@ package struct ClassicGroup: Sendable {
             case .member(let id): expire(id, context, &step)
             case .joining: joiningEnds(context, &step)
             case .syncing: syncingEnds(context, &step)
+            case .pause: followPause(context, &step)
             }
         }
     }

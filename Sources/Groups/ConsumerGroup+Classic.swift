@@ -63,6 +63,7 @@ extension ConsumerGroup {
         }
         updateTarget(context, &step)
         _ = reconcile(memberId, owned: owned(subscription, context), context, &step)
+        heard(memberId, context)
         timers.cancel(.join, memberId)
         timers.cancel(.rebalance, memberId)
         timers.set(.session, memberId, context.moment.now + .milliseconds(Int64(request.sessionTimeoutMs)))
@@ -135,6 +136,7 @@ extension ConsumerGroup {
                 throw ConsumerGroupRefusal(.rebalanceInProgress)
             }
             timers.cancel(.sync, member.id)
+            heard(member.id, context)
             expectHeartbeat(of: member, context)
             let version = classic.supportedProtocols.first.flatMap { ConsumerGroupProtocol.version(of: $0.metadata) }
             let response = SyncGroupResponse {
@@ -158,6 +160,7 @@ extension ConsumerGroup {
         do throws(ConsumerGroupRefusal) {
             let (member, _) = try classicMember(request.memberId, request.groupInstanceId, request.generationId)
             expectHeartbeat(of: member, context)
+            heard(member.id, context)
             if isRefreshDue(context) { refreshTopics(bumpsEpoch: false, context, &step) }
             updateTarget(context, &step)
             let canTakeMore = member.state == .unreleased && !isWaiting(member)
@@ -206,7 +209,10 @@ extension ConsumerGroup {
         var leaving: Set<String> = []
         let answers = identities.map { identity in
             let (memberId, code) = memberToLeave(identity)
-            if let memberId { leaving.insert(memberId) }
+            if let memberId {
+                leaving.insert(memberId)
+                history.note(.memberLeft, member: memberId, identity.reason ?? "it left", context.moment)
+            }
             return LeaveGroupResponse.MemberResponse {
                 $0.memberId = identity.memberId
                 $0.groupInstanceId = identity.groupInstanceId

@@ -85,10 +85,13 @@ extension ConsumerGroup {
     /// Whether one who says to be this member may store offsets. `version` is that of an OffsetCommit; transactions
     /// have none of their own.
     package func validateCommit(
-        _ memberId: String, instance: String?, epoch received: Int32, isTransactional: Bool, version: Int16
+        _ memberId: String, instance: String?, epoch received: Int32, isTransactional: Bool, version: Int16,
+        isPaused: Bool = false
     ) -> CommitPermission {
         // Tools, and consumers that assign themselves, name no epoch.
         if received < 0, members.isEmpty { return .granted }
+        // Nobody would store another offset over it.
+        if received < 0, memberId.isEmpty, instance == nil, isPaused, ownsNothing { return .granted }
         if isTransactional, received == -1, memberId.isEmpty, instance == nil { return .granted }
         guard let member = members[memberId] else { return .refused(.unknownMemberId) }
         if member.usesClassicProtocol { return received == member.epoch ? .granted : .refused(.illegalGeneration) }

@@ -52,6 +52,7 @@ extension ConsumerGroup {
         update(member, before, replacing: replaced, context, &step)
         updateTarget(context, &step)
         let hasChanged = reconcile(memberId, owned: owned, context, &step)
+        heard(memberId, context)
         timers.set(.session, memberId, context.moment.now + context.settings.consumerSessionTimeout)
         // It may have been a classic member until now.
         timers.cancel(.join, memberId)
@@ -129,6 +130,7 @@ extension ConsumerGroup {
     ) {
         let assignor = preferredAssignor(context.settings)
         if let replaced { replace(replaced, with: before, &step) }
+        note(member, before, replaced, context)
         if member != before || members[member.id] == nil { emitMember(member, &step) }
         let hasNewTopics = patternChanged(from: before.pattern, to: member.pattern, context, &step)
         let bumps = member.topics != before.topics || hasNewTopics || preferredAssignor(context.settings) != assignor
@@ -147,6 +149,7 @@ extension ConsumerGroup {
         emitTarget(new.id, target, &step)
         emitCurrent(new, &step)
         timers.forget(old.id)
+        history.forget(old.id)
     }
 
     // MARK: What the member has

@@ -24,7 +24,9 @@ extension ConsumerGroup {
             $0.memberEpoch = request.memberEpoch
         }
         step.answer(token, .consumerGroupHeartbeat(response))
-        if request.memberEpoch == ConsumerGroupMember.leavingForAWhile, request.instanceId != nil {
+        let isForAWhile = request.memberEpoch == ConsumerGroupMember.leavingForAWhile && request.instanceId != nil
+        history.note(.memberLeft, member: memberId, isForAWhile ? "it left for a while" : "it left", context.moment)
+        if isForAWhile {
             leaveForAWhile(memberId, &step)
             return nil
         }
@@ -57,19 +59,28 @@ extension ConsumerGroup {
         for memberId in leaving {
             emitRemoval(of: memberId, &step)
             timers.forget(memberId)
+            history.forget(memberId)
         }
         for pattern in patternsBefore.sorted() where patternCounts[pattern] == nil { emitPattern(pattern, nil, &step) }
         let hash = SubscriptionHash.of(subscribedTopics.keys, in: context.image)
         emitEpoch(epoch + 1, hash: hash, &step)
+        history.rebalanceBegins("epoch \(epoch)", context.moment)
         // An empty group has nothing to assign; the next member shall not wait for the assignment interval.
-        if members.isEmpty { emitTargetEpoch(epoch, timestamp: 0, &step) }
+        if members.isEmpty {
+            emitTargetEpoch(epoch, timestamp: 0, &step)
+            history.rebalanceEnds("epoch \(epoch) without members", context.moment)
+        }
         return nil
     }
 
     // MARK: Time
 
     /// The next moment at which `tick` has something to do.
-    package var nextDeadline: Instant? { matching == nil ? timers.next : Instant(nanoseconds: .min) }
+    package var nextDeadline: Instant? {
+        guard matching == nil else { return Instant(nanoseconds: .min) }
+        guard let pauseCheck else { return timers.next }
+        return timers.next.map { min($0, pauseCheck) } ?? pauseCheck
+    }
 
     /// Begins to watch the members of a group that was loaded. All is looked at anew with the next heartbeat.
     package mutating func loaded(_ context: GroupContext) {
@@ -77,6 +88,7 @@ extension ConsumerGroup {
         refreshAt = nil
         newTopicsVersion = context.image.endOffset.rawValue
         for member in sortedMembers {
+            history.hear(member.id, context.moment)
             timers.set(.session, member.id, context.moment.now + sessionTimeout(of: member, context))
             if member.state == .unrevoked, !member.usesClassicProtocol {
                 let deadline = context.moment.now + .milliseconds(Int64(member.rebalanceTimeoutMs))
@@ -93,10 +105,12 @@ extension ConsumerGroup {
     /// Does what is due. Returns the members of the classic group that this one has become, if so.
     package mutating func tick(_ context: GroupContext, _ step: inout GroupStep) -> ClassicMembers? {
         let context = context.forGroup(id)
+        if let pauseCheck, pauseCheck <= context.moment.now { followPause(context, &step) }
         for due in timers.due(context.moment.now) {
             guard let member = members[due.memberId] else { continue }
             // A member that left the epoch in time is not to blame.
             if due.kind == .rebalance, timers.epochToLeave(member.id) != member.epoch { continue }
+            noteEnd(of: member, due.kind, context)
             if let classic = remove([member.id], context, &step) { return classic }
         }
         matchPatterns(context, &step)

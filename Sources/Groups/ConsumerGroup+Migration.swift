@@ -103,7 +103,8 @@ extension ConsumerGroup {
     /// REBALANCE_IN_PROGRESS.
     package static func upgrading(
         _ groupId: String, _ classic: ClassicMembers, _ request: ConsumerGroupHeartbeatRequest, _ client: GroupClient,
-        _ token: ReplyToken, _ context: GroupContext, _ step: inout GroupStep
+        _ token: ReplyToken, _ context: GroupContext, after history: GroupHistory = GroupHistory(),
+        _ step: inout GroupStep
     ) -> ConsumerGroup? {
         let settings = context.settings.forGroup(groupId, in: context.image)
         // Records count only if the member is taken: they go into a step of their own.
@@ -115,6 +116,8 @@ extension ConsumerGroup {
             }
             try checkUpgrade(groupId, classic, settings)
             var group = try converted(groupId, classic, context, &trial)
+            group.history = history
+            group.history.note(.migrated, "from the classic protocol to the new one", context.moment)
             _ = group.heartbeat(request, client, token, context, &trial)
             guard let answer = trial.answers.last, case .consumerGroupHeartbeat(let response) = answer.reply,
                 !response.errorCode.isError

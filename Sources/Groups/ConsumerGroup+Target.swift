@@ -17,7 +17,11 @@ extension ConsumerGroup {
     /// Raises the epoch if told to, or if the topics that the group reads are not what they were.
     mutating func refreshTopics(bumpsEpoch: Bool, _ context: GroupContext, _ step: inout GroupStep) {
         let hash = SubscriptionHash.of(subscribedTopics.keys, in: context.image)
-        if bumpsEpoch || hash != metadataHash { emitEpoch(epoch + 1, hash: hash, &step) }
+        if bumpsEpoch || hash != metadataHash {
+            if !bumpsEpoch { history.note(.topicsChanged, "topics that the group reads have changed", context.moment) }
+            emitEpoch(epoch + 1, hash: hash, &step)
+            history.rebalanceBegins("epoch \(epoch)", context.moment)
+        }
         refreshAt = context.moment.now + ConsumerGroup.topicRefreshInterval
         emitPartitionMetadataRemoval(&step)
     }
@@ -45,9 +49,15 @@ extension ConsumerGroup {
         guard targetEpoch < epoch, targetTimestamp == 0 || interval == 0 || now >= targetTimestamp + interval else {
             return
         }
+        makeTarget(context, &step)
+    }
+
+    /// Makes a target for the group's epoch. In a paused group nobody shall have anything.
+    mutating func makeTarget(_ context: GroupContext, _ step: inout GroupStep) {
+        let now = context.moment.wallClock.milliseconds
         let assignor = ServerAssignor(rawValue: preferredAssignor(context.settings)) ?? .uniform
         let problem = problem(context.image)
-        let answer = assignor.assign(problem)
+        let answer = context.isPaused ? problem.members.map { _ in [:] } : assignor.assign(problem)
         for (member, target) in zip(problem.members, answer) where targets[member.id] != target {
             emitTarget(member.id, target, &step)
         }

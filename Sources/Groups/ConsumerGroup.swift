@@ -60,6 +60,10 @@ package struct ConsumerGroup: Sendable {
     var matching: PatternMatching?
     /// The metadata log's end at which there were new topics that no expression was matched with.
     var newTopicsVersion: Int64 = 0
+    package internal(set) var history = GroupHistory()
+    /// What the group's configuration said last, and when to look again though it has not changed.
+    var isPaused = false
+    var pauseCheck: Instant?
 
     package init(id: String) { self.id = id }
 

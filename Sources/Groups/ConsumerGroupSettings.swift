@@ -41,6 +41,7 @@ extension GroupSettings {
         if let interval = duration("consumer.assignment.interval.ms") {
             settings.consumerAssignmentInterval = interval
         }
+        settings.pausedUntil = given[GroupSettings.pauseKey].flatMap { Int64($0) } ?? 0
         return settings
     }
 }

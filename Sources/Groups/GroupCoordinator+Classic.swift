@@ -36,10 +36,13 @@ extension GroupCoordinator {
         if isNew {
             guard request.memberId.isEmpty else { return refuse(.unknownMemberId) }
             guard hasRoom else { return refuse(.coordinatorNotAvailable) }
+            let history = history(groupId)
             removeEmptyConsumerGroup(groupId, &step)
             classic[groupId] = ClassicGroup(id: groupId, moment)
+            classic[groupId]?.history = history
         }
         let context = context(moment)
+        if isNew { followPause(groupId, context, &step) }
         let records = step.records.count
         classic[groupId]?.join(request, client, token, context, &step)
         if isNew, step.records.count == records { classic[groupId]?.emitCreation(&step) }

@@ -74,6 +74,7 @@ extension GroupCoordinator {
             return step.answer(token, .consumerGroupHeartbeat(response))
         }
         var group = ConsumerGroup(id: groupId)
+        group.history = history(groupId)
         var trial = GroupStep()
         _ = group.heartbeat(request, client, token, context, &trial)
         step.answers += trial.answers
@@ -81,6 +82,7 @@ extension GroupCoordinator {
         if classic[groupId] != nil { emit(.classicGroup(GroupMetadataKey { $0.group = groupId }, nil), &step, context.moment) }
         step.records += trial.records
         consumer[groupId] = group
+        followPause(groupId, context, &step)
     }
 
     // MARK: Changing kind
@@ -90,11 +92,12 @@ extension GroupCoordinator {
         _ context: GroupContext, _ step: inout GroupStep
     ) {
         let upgraded = ConsumerGroup.upgrading(
-            group.id, group.classicMembers, request, client, token, context, &step)
+            group.id, group.classicMembers, request, client, token, context, after: group.history, &step)
         guard let upgraded else { return }
         classic[group.id]?.refuseWaiting(.rebalanceInProgress, &step)
         classic[group.id] = nil
         consumer[group.id] = upgraded
+        followPause(group.id, context, &step)
     }
 
     /// The consumer group has written its end; a classic one takes its place, if it says so.
@@ -102,10 +105,14 @@ extension GroupCoordinator {
         _ groupId: String, _ members: ClassicMembers?, _ context: GroupContext, _ step: inout GroupStep
     ) {
         guard let members else { return }
+        let history = history(groupId)
         consumer[groupId] = nil
         let record = members.record(groupId, context.moment)
         emit(record, &step, context.moment)
+        classic[groupId]?.history = history
+        classic[groupId]?.history.note(.migrated, "from the new protocol to the classic one", context.moment)
         classic[groupId]?.continues(members, context, &step)
+        followPause(groupId, context, isLoading: true, &step)
     }
 
     /// An empty consumer group gives way to a classic one.

@@ -18,18 +18,21 @@ extension GroupCoordinator {
     /// Removes what is too old; answers whether nothing is left.
     private mutating func expireOffsets(of groupId: String, _ moment: Moment, _ step: inout GroupStep) -> Bool {
         let known = offsets[groupId]
+        var count = 0
         var isAllGone = !offsets.hasOpenTransactions(groupId)
         for topic in known.keys.sorted() {
             for (partition, offset) in (known[topic] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 let isOld = !isSubscribed(groupId, to: topic) && isExpired(offset, of: groupId, moment)
                     && !offsets.isPending(groupId, topic, partition)
                 if isOld {
+                    count += 1
                     removeOffset(groupId, TopicPartition(topic, partition), &step, moment)
                 } else {
                     isAllGone = false
                 }
             }
         }
+        if count > 0 { note(groupId, .offsetsExpired, "\(count) offsets were older than their retention", moment) }
         return isAllGone
     }
 

@@ -37,6 +37,9 @@ extension GroupCoordinator {
                     $0.partitions = answers
                 })
         }
+        if request.generationIdOrMemberEpoch < 0, request.memberId.isEmpty {
+            noteOffsets(request.groupId, "stored", request.topics.map(\.partitions.count), by: client, moment)
+        }
         step.answer(token, .offsetCommit(response))
         return step
     }
@@ -55,7 +58,7 @@ extension GroupCoordinator {
         if let group = consumer[groupId] {
             let permission = group.validateCommit(
                 request.memberId, instance: request.groupInstanceId, epoch: request.generationIdOrMemberEpoch,
-                isTransactional: false, version: client.version)
+                isTransactional: false, version: client.version, isPaused: context(moment).forGroup(groupId).isPaused)
             if case .refused(let code) = permission { return code }
             return nil
         }
@@ -175,7 +178,7 @@ extension GroupCoordinator {
 
     /// Decides an OffsetDelete, all of whose topics and partitions exist (KIP-496).
     package mutating func deleteOffsets(
-        _ request: OffsetDeleteRequest, _ token: ReplyToken, _ moment: Moment
+        _ request: OffsetDeleteRequest, _ client: GroupClient, _ token: ReplyToken, _ moment: Moment
     ) -> GroupStep {
         var step = GroupStep()
         var response = OffsetDeleteResponse()
@@ -203,6 +206,7 @@ extension GroupCoordinator {
             }
             response.topics.append(answer)
         }
+        noteOffsets(request.groupId, "deleted", request.topics.map(\.partitions.count), by: client, moment)
         step.answer(token, .offsetDelete(response))
         return step
     }

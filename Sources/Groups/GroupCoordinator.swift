@@ -92,6 +92,7 @@ package struct GroupCoordinator: CoordinatorCore {
         for groupId in groupIds {
             classic[groupId]?.loaded(context, &step)
             consumer[groupId]?.loaded(context)
+            followPause(groupId, context, isLoading: true, &step)
             watch(groupId)
         }
         nextExpiryCheck = moment.now + settings.offsetsRetentionCheckInterval
@@ -138,6 +139,7 @@ package struct GroupCoordinator: CoordinatorCore {
                 watch(groupId)
             }
         }
+        followPauses(from: before, moment, &step)
         // Most changes are of something else: then both images share one table, and are equal at a glance.
         guard !offsets.isEmpty, before.topicIds != image.topicIds else { return step }
         let gone = before.topicIds.filter { image.topicIds[$0.key] != $0.value }

@@ -117,5 +117,7 @@ package enum GroupReply: Sendable, Equatable {
     case describeGroup(DescribeGroupsResponse.DescribedGroup)
     case deleteGroup(DeleteGroupsResponse.DeletableGroupResult)
     case consumerGroupHeartbeat(ConsumerGroupHeartbeatResponse)
+    /// Nil: there is no such group.
+    case explanation(GroupExplanation?)
     case consumerGroupDescribe(ConsumerGroupDescribeResponse.DescribedGroup)
 }

@@ -32,6 +32,10 @@ package struct GroupSettings: Hashable, Sendable {
     package var offsetsRetention: Duration = .seconds(7 * 24 * 3600)
     package var offsetsRetentionCheckInterval: Duration = .seconds(600)
 
+    // Of one group.
+    /// The group is paused until then, in milliseconds of the wall clock; -1 until it is resumed, 0 if it is not.
+    package var pausedUntil: Int64 = 0
+
     /// Whether a group may change its protocol while it has members.
     package enum MigrationPolicy: String, Hashable, Sendable {
         case bidirectional

@@ -7,8 +7,11 @@ import WireProtocol
 
 enum GroupCommand {
     static let spec = CommandSpec(
-        name: "group", summary: "List, describe, reset and delete consumer groups.",
-        subcommands: [list, describe, members, GroupReset.spec, delete, deleteOffsets])
+        name: "group", summary: "List, describe, explain, pause, reset and delete consumer groups.",
+        subcommands: [
+            list, describe, members, GroupExplain.spec, GroupPause.pause, GroupPause.resume, GroupReset.spec, delete,
+            deleteOffsets,
+        ])
 
     private static let tableOptions = [CommandSpec.outputOption, CommandSpec.headersOption]
 
@@ -44,6 +47,9 @@ enum GroupCommand {
 
     private static let members = CommandSpec(
         name: "members", summary: "Show the members of groups and what they read.", arguments: "GROUP…",
+        details: """
+            LAST-HEARD is how long ago the coordinator heard of a member; (stale): for more than half of its session timeout.
+            """,
         options: tableOptions,
         examples: [("martlet group members readers", "who reads what")],
         run: runMembers)
@@ -77,7 +83,9 @@ enum GroupCommand {
         let found: [ListedGroup] = try session.admin { admin, deadline, done in
             admin.listGroups(states: states, types: types, deadline: deadline, completion: done)
         }
-        try TextTable.print(GroupListing.list(found, json: json, headings: !arguments.has("--no-headers")))
+        let paused = try session.pauses(of: found.map(\.id))
+        let headings = !arguments.has("--no-headers")
+        try TextTable.print(GroupListing.list(found, paused: paused, json: json, headings: headings))
         return 0
     }
 
@@ -89,7 +97,10 @@ enum GroupCommand {
             let group: DescribedGroup = try session.admin { admin, deadline, done in
                 admin.describeGroup(link.value, deadline: deadline, completion: done)
             }
-            try TextTable.print(GroupListing.members(group, json: json, headings: !arguments.has("--no-headers")))
+            // Only coordinators that are ours tell it.
+            let history = (try? session.history(link)) ?? GroupHistory()
+            let headings = !arguments.has("--no-headers")
+            try TextTable.print(GroupListing.members(group, history, json: json, headings: headings))
         }
         return 0
     }

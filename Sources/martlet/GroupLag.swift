@@ -34,6 +34,7 @@ struct LagRow {
 struct GroupStanding {
     var group: DescribedGroup
     var rows: [LagRow]
+    var isPaused = false
 
     var totalLag: Int64 { rows.reduce(0) { $0 + ($1.lag ?? 0) } }
 }
@@ -73,7 +74,8 @@ struct GroupWatch {
         }
         addAges(&rows)
         addRates(&rows)
-        return GroupStanding(group: group, rows: rows)
+        let isPaused = try !session.pauses(of: [group.id]).isEmpty
+        return GroupStanding(group: group, rows: rows, isPaused: isPaused)
     }
 
     /// Start and end of each partition that is there.

@@ -34,6 +34,7 @@ enum GroupLagOptions {
             let text = json
                 ? Json.array(standings.map(GroupListing.lagDocument)).text + "\n"
                 : standings.map { GroupListing.lag($0, json: false, headings: !arguments.has("--no-headers")) }.joined(separator: "\n")
+            if !json { for remark in standings.compactMap(GroupListing.remark) { session.say(remark) } }
             guard arguments.has("--watch") else {
                 try TextTable.print(text)
                 return 0

@@ -11,6 +11,11 @@ enum GroupListing {
         json ? lagDocument(standing).text + "\n" : lagTable(standing).text(withHeadings: headings)
     }
 
+    /// What a person is told beside the table; nil if there is nothing to tell.
+    static func remark(_ standing: GroupStanding) -> String? {
+        standing.isPaused ? "group \(standing.group.id): \(standing.group.state) (paused)" : nil
+    }
+
     static func lagTable(_ standing: GroupStanding) -> TextTable {
         var table = TextTable(
             "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "LAG-TIME", "RATE", "ETA",
@@ -43,7 +48,7 @@ enum GroupListing {
         }
         return .object([
             ("group", .string(standing.group.id)), ("type", .string(standing.group.type)),
-            ("state", .string(standing.group.state)), ("lag", .int(standing.totalLag)), ("partitions", .array(rows)),
+            ("state", .string(standing.group.state)), ("paused", .bool(standing.isPaused)), ("lag", .int(standing.totalLag)), ("partitions", .array(rows)),
         ])
     }
 
@@ -60,14 +65,14 @@ enum GroupListing {
 
     // MARK: Lists
 
-    static func list(_ groups: [ListedGroup], json: Bool, headings: Bool) -> String {
+    static func list(_ groups: [ListedGroup], paused: Set<String>, json: Bool, headings: Bool) -> String {
         guard !json else {
             return Json.array(
                 groups.map { group in
                     .object([
                         ("group", .string(group.id)), ("type", .string(group.type)),
                         ("protocol", .string(group.protocolType)), ("state", .string(group.state)),
-                        ("coordinator", .int(group.coordinator.rawValue)),
+                        ("coordinator", .int(group.coordinator.rawValue)), ("paused", .bool(paused.contains(group.id))),
                     ])
                 }
             ).text + "\n"
@@ -75,34 +80,44 @@ enum GroupListing {
         var table = TextTable("GROUP", "TYPE", "PROTOCOL", "STATE", "COORDINATOR")
         table.rows = groups.map { group in
             [
-                group.id, dash(group.type), dash(group.protocolType), dash(group.state), "\(group.coordinator)",
+                group.id, dash(group.type), dash(group.protocolType),
+                dash(group.state) + (paused.contains(group.id) ? " (paused)" : ""), "\(group.coordinator)",
             ]
         }
         return table.text(withHeadings: headings)
     }
 
-    static func members(_ group: DescribedGroup, json: Bool, headings: Bool) -> String {
-        guard !json else { return membersDocument(group).text + "\n" }
+    static func members(
+        _ group: DescribedGroup, _ history: GroupHistory, json: Bool, headings: Bool
+    ) -> String {
+        guard !json else { return membersDocument(group, history).text + "\n" }
         var table = TextTable(
-            "GROUP", "CONSUMER-ID", "INSTANCE-ID", "HOST", "CLIENT-ID", "PROTOCOL", "EPOCH", "PARTITIONS", "ASSIGNMENT")
+            "GROUP", "CONSUMER-ID", "INSTANCE-ID", "HOST", "CLIENT-ID", "PROTOCOL", "EPOCH", "LAST-HEARD",
+            "PARTITIONS", "ASSIGNMENT")
         table.rows = group.members.sorted { $0.id < $1.id }.map { member in
-            [
+            let known = history.members[member.id]
+            let silence = known?.silence.map { TimeExpression.text($0) } ?? "-"
+            return [
                 group.id, member.id, member.instanceId ?? "-", member.host, member.clientId,
                 member.isClassic ? "classic" : "consumer", member.epoch < 0 ? "-" : "\(member.epoch)",
-                "\(member.assigned.count)", dash(text(member.assigned)),
+                silence + (known?.isStale == true ? " (stale)" : ""), "\(member.assigned.count)",
+                dash(text(member.assigned)),
             ]
         }
         return table.text(withHeadings: headings)
     }
 
-    private static func membersDocument(_ group: DescribedGroup) -> Json {
+    private static func membersDocument(_ group: DescribedGroup, _ history: GroupHistory) -> Json {
         let members = group.members.sorted { $0.id < $1.id }.map { member in
-            Json.object([
+            let known = history.members[member.id]
+            return Json.object([
                 ("member", .string(member.id)), ("instance", .optional(member.instanceId)), ("host", .string(member.host)),
                 ("client", .string(member.clientId)), ("rack", .optional(member.rack)), ("classic", .bool(member.isClassic)),
                 ("epoch", member.epoch < 0 ? .null : .int(member.epoch)),
                 ("topics", .array(member.subscription.map(Json.string))), ("pattern", .optional(member.pattern)),
                 ("assigned", .array(member.assigned.map { .string("\($0)") })),
+                ("last_heard_seconds", known?.silence.map(seconds) ?? .null),
+                ("stale", known.map { .bool($0.isStale) } ?? .null),
                 ("target", member.target.map { .array($0.map { .string("\($0)") }) } ?? .null),
             ])
         }

@@ -14,12 +14,15 @@ enum GroupReset {
         name: "reset", summary: "Move the committed offsets of a group.", arguments: "GROUP [TOPIC[:PARTITION,…]…]",
         details: """
             Without topics all partitions are moved of which the group has committed an offset. Prints what would change;
-            --execute does it. A group with members is refused, since they would commit their own offsets again.
+            --execute does it. A group with members is refused, since they would commit their own offsets again; --fence
+            pauses it first, until no member has a partition, and lets it go on from the new offsets.
             """,
         options: targets + [
             OptionSpec("--topic", "--topics", value: "TOPIC[:N,…]", "Partitions to move, instead of arguments. May be repeated."),
             OptionSpec("--all-topics", "All that the group has committed, which is the default."),
             OptionSpec("--execute", "Do it."), OptionSpec("--dry-run", "Only show, which is the default."),
+            OptionSpec("--fence", "Of a group with members: pause it, move the offsets, let it go on."),
+            OptionSpec("--wait", value: "TIME", "How long --fence waits for the members. Default: 2m."),
             OptionSpec("--export", "Print topic,partition,offset lines, for --from-file."),
             CommandSpec.outputOption, CommandSpec.headersOption,
         ],
@@ -27,6 +30,7 @@ enum GroupReset {
             ("martlet group reset readers --to-earliest", "show what would change"),
             ("martlet group reset readers logs --to -2h --execute", "two hours back, in one topic"),
             ("martlet group reset readers --shift-by -100 --execute", "a hundred records back"),
+            ("martlet group reset readers --to-earliest --execute --fence", "while its members run"),
             ("martlet group reset copies logs --to-group readers --execute", "where another group is"),
         ],
         run: run)
@@ -66,14 +70,28 @@ enum GroupReset {
         let json = try arguments.wantsJson()
         let session = try Session(arguments)
         let link = session.link(to: group)
-        let moves = try moves(session, link, target, scope)
         let isDone = arguments.has("--execute") && !arguments.has("--dry-run")
-        if isDone { try execute(session, link, moves) }
+        func move() throws -> [Move] {
+            let found = try moves(session, link, target, scope)
+            if isDone { try execute(session, link, found) }
+            return found
+        }
+        // Members commit when they give up: where they were is known only then.
+        let isFenced = isDone && arguments.has("--fence")
+        let moved = isFenced ? try session.fenced(group, patience: try patience(arguments), move) : try move()
         try TextTable.print(
-            arguments.has("--export") ? csv(moves)
-                : json ? document(moves, isDone) : table(moves).text(withHeadings: !arguments.has("--no-headers")))
-        if !isDone, !moves.isEmpty { session.say("nothing was changed; --execute changes it") }
+            arguments.has("--export") ? csv(moved)
+                : json ? document(moved, isDone) : table(moved).text(withHeadings: !arguments.has("--no-headers")))
+        if !isDone, !moved.isEmpty { session.say("nothing was changed; --execute changes it") }
         return 0
+    }
+
+    private static func patience(_ arguments: Arguments) throws(UsageError) -> Duration {
+        guard let text = arguments.value("--wait") else { return .seconds(120) }
+        guard let duration = TimeExpression.duration(text) else {
+            throw UsageError(description: "--wait \(text): a time such as 30s or 5m is wanted")
+        }
+        return duration
     }
 
     // MARK: Where to
@@ -230,7 +248,7 @@ enum GroupReset {
         }
         guard let refused = outcomes.first(where: { $0.code.isError }) else { return }
         if refused.code == .unknownMemberId {
-            throw Failure("the group has members: they would commit their own offsets again; stop them first")
+            throw Failure("the group has members: they would commit their own offsets again; stop them first, or pause them for it with --fence")
         }
         throw Failure(.refused(refused.code, "\(refused.partition): \(refused.code.message)"))
     }

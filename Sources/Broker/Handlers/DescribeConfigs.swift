@@ -11,19 +11,28 @@ enum DescribeConfigsHandler {
     static let metricsType: Int8 = 121
 
     static func handle(_ request: DescribeConfigsRequest, _ call: Call) {
-        guard request.resources.contains(where: { $0.resourceType == metricsType }) else {
-            return answer(request, nil, call)
+        let groups = request.resources.filter { $0.resourceType == GroupExplanations.type }.map(\.resourceName)
+        GroupExplanations.collect(groups, call) { explanations in
+            guard request.resources.contains(where: { $0.resourceType == metricsType }) else {
+                return answer(request, nil, explanations, call)
+            }
+            Metrics.collect(call.shard.broker, on: call.loop) { answer(request, $0, explanations, call) }
         }
-        Metrics.collect(call.shard.broker, on: call.loop) { answer(request, $0, call) }
     }
 
-    private static func answer(_ request: DescribeConfigsRequest, _ metrics: Metrics?, _ call: Call) {
+    private static func answer(
+        _ request: DescribeConfigsRequest, _ metrics: Metrics?, _ explanations: [String: GroupExplanations.Result],
+        _ call: Call
+    ) {
         let description = ConfigurationDescription(
             image: call.shard.view.image, node: call.shard.broker.node, includesSynonyms: request.includeSynonyms,
             includesDocumentation: request.includeDocumentation)
         call.answer(
             DescribeConfigsResponse {
                 $0.results = request.resources.map { resource in
+                    if resource.resourceType == GroupExplanations.type, let told = explanations[resource.resourceName] {
+                        return told
+                    }
                     guard resource.resourceType == metricsType, let metrics else {
                         return describe(resource, description, call)
                     }

@@ -96,8 +96,9 @@ enum OffsetDeleteHandler {
                 })
         }
         let asked = known
+        let client = call.groupClient
         call.coordinate(request.groupId) { core, token, moment in
-            core.deleteOffsets(asked, token, moment)
+            core.deleteOffsets(asked, client, token, moment)
         } then: { outcome in
             switch outcome {
             case .success(.offsetDelete(let response)): answer(response, refused, call)

@@ -271,7 +271,7 @@ final class House {
             ]
         }
         let token = token()
-        take(core.deleteOffsets(request, token, moment))
+        take(core.deleteOffsets(request, client(), token, moment))
         guard case .offsetDelete(let response) = replies[token.number] else { return nil }
         return (response.errorCode, response.topics.first?.partitions.first?.errorCode)
     }
