@@ -32,6 +32,13 @@ extension GroupContext {
     }
 }
 
+extension GroupContext {
+    /// Whether any of these topics has something to be given.
+    fileprivate func hasPartitions(_ topics: some Sequence<String>) -> Bool {
+        topics.contains { image.topic(named: $0).map { !$0.partitions.isEmpty } ?? false }
+    }
+}
+
 extension ConsumerGroup {
     /// Follows the group's configuration and the clock: a new epoch and target when the pause begins or ends. A target
     /// that the log holds may be of before: `isLoading`.
@@ -45,7 +52,7 @@ extension ConsumerGroup {
         if isPaused != wasPaused { history.note(isPaused, context) }
         guard isPaused != wasPaused || isLoading, !members.isEmpty else { return }
         guard isPaused != targets.values.allSatisfy(\.isEmpty) else { return }
-        if !isPaused, !subscribedTopics.keys.contains(where: { context.image.topicIds[$0] != nil }) { return }
+        if !isPaused, targetEpoch < epoch || !context.hasPartitions(subscribedTopics.keys) { return }
         emitEpoch(epoch + 1, hash: metadataHash, &step)
         history.rebalanceBegins("epoch \(epoch)", context.moment)
         makeTarget(context, &step)
@@ -69,8 +76,7 @@ extension ClassicGroup {
         guard state == .stable || state == .completingRebalance else { return }
         if isLoading {
             guard isPaused != members.values.allSatisfy(\.isAssignedNothing) else { return }
-            let topics = subscribedTopics ?? []
-            if !isPaused, !topics.contains(where: { context.image.topicIds[$0] != nil }) { return }
+            if !isPaused, !context.hasPartitions(subscribedTopics ?? []) { return }
         }
         prepareRebalance(context, &step)
     }
