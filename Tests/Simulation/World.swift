@@ -20,6 +20,8 @@ final class World: @unchecked Sendable {
     private var heap: [Event] = []
     private var nextOrder: UInt64 = 0
     private(set) var now: Int64 = 0
+    /// How far the wall clock has jumped from the time that has passed, in milliseconds.
+    var wallClockJump: Int64 = 0
     private(set) var random: SeededRandom
     private(set) var eventCount = 0
     /// One line per event that is worth a line.
