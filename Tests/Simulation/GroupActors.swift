@@ -12,6 +12,8 @@ final class GroupProducer {
     private let world: World
     private let peer: Peer
     private let partitions: Int
+    /// The segments of the offsets topic.
+    private let segmentBytes: String
     private(set) var hasTopic = false
     /// No more than what is under way is produced.
     var isEnding = false
@@ -20,6 +22,7 @@ final class GroupProducer {
     init(_ world: World, _ internet: VirtualInternet, partitions: Int) {
         self.world = world
         self.partitions = partitions
+        segmentBytes = ["1500", "6000", "1073741824"][world.number(in: 0...2)]
         peer = Peer("producer", world, internet)
     }
 
@@ -36,19 +39,37 @@ final class GroupProducer {
     }
 
     private func create() {
+        // Small segments and an eager compaction, so that a short history has many of both.
+        let offsets = [
+            ("cleanup.policy", "compact"), ("internal.segment.bytes", segmentBytes), ("min.cleanable.dirty.ratio", "0.1"),
+            ("file.delete.delay.ms", "100"),
+        ]
         let creation = CreateTopicsRequest {
             $0.topics = [
-                CreateTopicsRequest.CreatableTopic {
-                    $0.name = GroupMember.topic
-                    $0.numPartitions = Int32(partitions)
-                    $0.replicationFactor = 1
-                }
+                topic(GroupMember.topic, partitions, []),
+                topic("__consumer_offsets", world.number(in: 1...3), offsets),
             ]
         }
         peer.call(creation, version: 7) { response in
-            let code = response?.topics.first?.errorCode
-            self.hasTopic = code == ErrorCode.none || code == .topicAlreadyExists
+            let codes = response?.topics.map(\.errorCode) ?? []
+            self.hasTopic = codes.count == 2 && codes.allSatisfy { $0 == .none || $0 == .topicAlreadyExists }
             if self.hasTopic { self.send() } else { self.again() }
+        }
+    }
+
+    private func topic(
+        _ name: String, _ partitions: Int, _ settings: [(String, String)]
+    ) -> CreateTopicsRequest.CreatableTopic {
+        CreateTopicsRequest.CreatableTopic {
+            $0.name = name
+            $0.numPartitions = Int32(partitions)
+            $0.replicationFactor = 1
+            $0.configs = settings.map { key, value in
+                CreateTopicsRequest.CreatableTopicConfig {
+                    $0.name = key
+                    $0.value = value
+                }
+            }
         }
     }
 

@@ -44,8 +44,7 @@ package final class GroupWorld {
     private static func settings(_ world: World, isStrict: Bool) -> [(key: String, value: String)] {
         func pick(_ values: [Int]) -> String { String(values[world.number(in: 0...values.count - 1)]) }
         return [
-            ("offsets.topic.num.partitions", pick([1, 2, 3])), ("log.durability", isStrict ? "fsync" : "page-cache"),
-            ("offsets.topic.segment.bytes", pick([3000, 20_000, 1 << 30])),
+            ("log.durability", isStrict ? "fsync" : "page-cache"),
             ("offsets.retention.minutes", pick([1, 10_080])), ("offsets.retention.check.interval.ms", "1500"),
             ("group.initial.rebalance.delay.ms", pick([0, 500, 3000])), ("group.min.session.timeout.ms", "1000"),
             ("group.consumer.min.session.timeout.ms", "1000"), ("group.consumer.session.timeout.ms", "6000"),

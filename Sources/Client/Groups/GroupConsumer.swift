@@ -37,6 +37,17 @@ package final class GroupConsumer {
         var isPaused = false
     }
 
+    /// A commit that waits for its turn, or for its answer.
+    struct PendingCommit {
+        var offsets: [TopicPartition: Offset]
+        var member: MemberIdentity
+        var deadline: Instant
+        var completion: (Result<Void, ClientError>) -> Void
+    }
+
+    /// Commits that wait for their turn; beyond that they fail.
+    static let commitsMax = 10_000
+
     package let client: ClusterClient
     package let settings: GroupConsumerSettings
     package var onEvent: ((Event) -> Void)?
@@ -46,6 +57,8 @@ package final class GroupConsumer {
     var owned: [TopicPartition: Owned] = [:]
     /// Partitions on their way out, and what is to be done when nothing of them is held any more.
     private var leaving: [Leaving] = []
+    var commits: [PendingCommit] = []
+    var isCommitting = false
     private var commitTimer: TimerToken?
     private(set) var isClosed = false
 
@@ -142,7 +155,8 @@ package final class GroupConsumer {
         guard let interval = settings.commitInterval, !isClosed else { return }
         commitTimer = loop.schedule(at: loop.now + interval) { [weak self] in
             guard let self else { return }
-            commit { _ in }
+            // One that is still under way is followed by the next, which brings the same and more.
+            if !isCommitting { commit { _ in } }
             scheduleCommit()
         }
     }
