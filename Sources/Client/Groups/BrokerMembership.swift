@@ -116,6 +116,8 @@ final class BrokerMembership: Membership {
     private func answered(_ response: ConsumerGroupHeartbeatResponse) {
         switch response.errorCode {
         case .unknownMemberId, .fencedMemberEpoch: return lose()
+        // The group has become a classic one meanwhile, or is gone: it is made anew, or made one of this protocol.
+        case .groupIdNotFound where identity.generation > BrokerMembership.joinEpoch: return lose()
         case let code where code.isError:
             return fail(.refused(code, "group '\(settings.group)'", response.errorMessage))
         default: break
