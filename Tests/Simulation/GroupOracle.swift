@@ -135,10 +135,10 @@ final class GroupOracle: GroupLogReader {
         let owners = owners(of: group)
         for (partition, end) in ends.sorted(by: { $0.key < $1.key }) {
             if owners[partition] == nil { return "\(group)-\(partition) has no owner" }
-            let committed = log[group].offsets[partition] ?? 0
-            if committed != end { return "\(group)-\(partition) is committed up to \(committed) of \(end)" }
             let prefix = processed[GroupLog.Place(group: group, partition: partition)]?.prefix ?? 0
             if prefix != end { return "\(group)-\(partition) is processed up to \(prefix) of \(end)" }
+            let committed = log[group].offsets[partition] ?? 0
+            if committed != end { return "\(group)-\(partition) is committed up to \(committed) of \(end)" }
         }
         return nil
     }
