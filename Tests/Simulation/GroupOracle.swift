@@ -71,6 +71,11 @@ final class GroupOracle: GroupLogReader {
         return owners
     }
 
+    /// The same by name, in the order of the partitions.
+    func ownerNames(_ group: String) -> [String] {
+        owners(of: group).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.name)" }
+    }
+
     // MARK: The log
 
     func writing(_ record: GroupRecord, _ group: String, _ view: GroupView) {

@@ -32,11 +32,6 @@ struct GroupView: Equatable {
     var isEmpty: Bool { classic.isEmpty && members.isEmpty }
     var memberIds: Set<String> { Set(classic.keys).union(members.keys) }
 
-    func instanceId(of memberId: String) -> String? { classic[memberId] ?? members[memberId]?.instanceId }
-
-    /// The member that has the name of a static one now.
-    func holder(of instanceId: String) -> String? { memberIds.sorted().first { self.instanceId(of: $0) == instanceId } }
-
     /// The generation or epoch of a member.
     func epoch(of memberId: String) -> Int32? {
         if classic[memberId] != nil { return generation }
