@@ -107,7 +107,10 @@ final class GroupMember: GroupReader {
         case .records(let records): work(on: records)
         case .end: break
         case .assigned(let begun):
-            for entry in begun { held.insert(entry.partition.partition) }
+            for entry in begun {
+                held.insert(entry.partition.partition)
+                oracle.told(self, begins: entry.partition.partition, at: entry.offset.rawValue)
+            }
             world.note("\(name) reads \(begun.map { "\($0.partition.partition)@\($0.offset)" }) in \(generation)")
             if settings.groupProtocol == .consumer { oracle.told(self, epoch: generation) }
             _ = oracle.owners(of: group)

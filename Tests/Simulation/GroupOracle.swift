@@ -9,8 +9,8 @@
 //    ghosts, whose commits are marked.
 // 3. A committed offset goes back only when an operator resets it, in a group without members; it goes away only from a
 //    group without members. Nobody commits what was not processed: below it each record was handed out and released.
-// 4. What a member was told of a commit, or of its epoch, stands in the log by then, and is durable if the topic syncs; it
-//    is still there when the broker comes back.
+// 4. What a member was told of its commit, of the group's or of its epoch stands in the log by then, and is durable if the
+//    topic syncs; it is still there when the broker comes back.
 // 5. When the faults stop, each partition gets an owner, and all that was produced is processed and committed.
 
 import Basics
@@ -125,6 +125,12 @@ final class GroupOracle: GroupLogReader {
         guard known ?? -1 < offset, log[reader.group].metadata[partition] != GroupOracle.reset else { return }
         let what = isStrict ? "is durable" : "stands in the log"
         violate("\(reader.name) was told that \(reader.group)-\(partition) is at \(offset); \(known ?? -1) \(what)")
+    }
+
+    /// A member begins where it was told that the group is.
+    func told(_ reader: any GroupReader, begins partition: Int32, at offset: Int64) {
+        guard isStrict, log.durableOffset(reader.group, partition) ?? 0 < offset else { return }
+        violate("\(reader.name) begins \(reader.group)-\(partition) at \(offset), which is not durable")
     }
 
     /// A member of the new protocol was told its epoch.

@@ -62,10 +62,12 @@ final class BrokerMembership: Membership {
         }
         isUnderWay = true
         let attempt = attempt
-        let request = heartbeat()
+        let request = heartbeat(tellsAll)
+        // An answer that was lost may have brought an assignment; the broker tells it again to whoever tells everything.
+        let repetition = heartbeat(true)
         tellsAll = false
         tellsOwned = false
-        link.send(request, deadline: loop.now + settings.sessionTimeout, code: \.errorCode) { [weak self] result in
+        link.send(request, repetition: repetition, deadline: loop.now + settings.sessionTimeout, code: \.errorCode) { [weak self] result in
             guard let self, attempt == self.attempt, !hasLeft else { return }
             isUnderWay = false
             switch result {
@@ -78,7 +80,7 @@ final class BrokerMembership: Membership {
         }
     }
 
-    private func heartbeat() -> ConsumerGroupHeartbeatRequest {
+    private func heartbeat(_ tellsAll: Bool) -> ConsumerGroupHeartbeatRequest {
         ConsumerGroupHeartbeatRequest {
             $0.groupId = settings.group
             $0.memberId = identity.memberId
