@@ -208,7 +208,12 @@ final class BrokerMembership: Membership {
 
     func commitRefused(_ code: ErrorCode) {
         guard !hasLeft else { return }
-        if code == .unknownMemberId { lose() } else { schedule(in: .zero) }
+        switch code {
+        case .unknownMemberId: lose()
+        // To join again would take the name back, and so on without end.
+        case .fencedInstanceId: fail(.refused(code, "group '\(settings.group)'", nil))
+        default: schedule(in: .zero)
+        }
     }
 
     func leave(deadline: Instant, completion: @escaping () -> Void) {

@@ -18,6 +18,7 @@ extension GroupConsumer {
         fetchCommitted(partitions) { [weak self] result in
             guard let self, !isClosed else { return }
             switch result {
+            case .failure(.refused(let code, _)) where Self.fencing.contains(code): beginAgain(partitions, code)
             case .failure(let error): membershipFailed(error)
             case .success(let committed):
                 let missing = partitions.filter { committed[$0] == nil }
@@ -30,6 +31,21 @@ extension GroupConsumer {
                     }
                 }
             }
+        }
+    }
+
+    /// What tells that the coordinator thinks otherwise of this member.
+    private static let fencing: Set<ErrorCode> = [
+        .unknownMemberId, .illegalGeneration, .staleMemberEpoch, .fencedInstanceId,
+    ]
+
+    /// The member was in another epoch when it asked: it asks again for what it still has then.
+    private func beginAgain(_ partitions: [TopicPartition], _ code: ErrorCode) {
+        membership.commitRefused(code)
+        _ = loop.schedule(at: loop.now + .milliseconds(100)) { [weak self] in
+            guard let self, !isClosed else { return }
+            let left = partitions.filter { self.owned[$0].map { $0.processed == nil } ?? false }
+            if !left.isEmpty { begin(left) }
         }
     }
 
@@ -150,9 +166,8 @@ extension GroupConsumer {
             guard let refusal else { return .success(()) }
             let error = ClientError.refused(refusal, "commit of group '\(settings.group)'", nil)
             onEvent?(.commitFailed(error))
-            let isFenced = [.unknownMemberId, .illegalGeneration, .staleMemberEpoch, .fencedInstanceId].contains(refusal)
             // The refusal of a former self says nothing about the present one.
-            if isFenced, commit.member == identity {
+            if Self.fencing.contains(refusal), commit.member == identity {
                 membership.commitRefused(refusal)
             }
             return .failure(error)
