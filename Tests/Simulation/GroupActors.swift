@@ -41,8 +41,8 @@ final class GroupProducer {
     private func create() {
         // Small segments and an eager compaction, so that a short history has many of both.
         let offsets = [
-            ("cleanup.policy", "compact"), ("internal.segment.bytes", segmentBytes), ("min.cleanable.dirty.ratio", "0.1"),
-            ("file.delete.delay.ms", "100"),
+            ("cleanup.policy", "compact"), ("internal.segment.bytes", segmentBytes),
+            ("min.cleanable.dirty.ratio", "0.1"), ("file.delete.delay.ms", "100"),
         ]
         let creation = CreateTopicsRequest {
             $0.topics = [
@@ -132,12 +132,13 @@ final class Ghost {
         guard !said.isEmpty else { return }
         // Lately gone ones more often than those of long ago.
         let (group, identity, isClassic) = said[said.count - 1 - world.number(in: 0...min(said.count - 1, 7))]
-        if world.chance(50) { commit(group, identity) } else if isClassic { heartbeat(group, identity) } else { beat(group, identity) }
+        if world.chance(50) { return commit(group, identity) }
+        if isClassic { heartbeat(group, identity) } else { beat(group, identity) }
     }
 
     private func heard(_ code: ErrorCode?, _ what: String, _ group: String, _ identity: MemberIdentity) {
         guard let code, !code.isError else { return }
-        oracle.violate("a stale \(what) of \(identity.memberId) in \(identity.generation) of \(group) was answered without error")
+        oracle.violate("a stale \(what) of \(identity.memberId) in \(identity.generation) of \(group) was taken")
     }
 
     private func commit(_ group: String, _ identity: MemberIdentity) {
@@ -214,7 +215,8 @@ final class Operator {
         var offsets: [OffsetToCommit] = []
         for (partition, offset) in oracle.log[group].offsets.sorted(by: { $0.key < $1.key }) {
             let target = Offset(Int64(world.number(in: 0...Int(offset))))
-            offsets.append(OffsetToCommit(TopicPartition(GroupMember.topic, partition), target, metadata: GroupOracle.reset))
+            let place = TopicPartition(GroupMember.topic, partition)
+            offsets.append(OffsetToCommit(place, target, metadata: GroupOracle.reset))
         }
         guard !offsets.isEmpty, let loop = client.loop as? VirtualLoop else { return completion() }
         world.note("RESET \(group) \(offsets.map { "\($0.partition.partition)@\($0.offset)" })")

@@ -1,5 +1,5 @@
-// The log of `__consumer_offsets` as the disk sees it: every write is read at once, so that the oracle knows what stands
-// there before any client is told of it; and what of it is durable.
+// The log of `__consumer_offsets` as the disk sees it: every write is read at once, so that the oracle knows what
+// stands there before any client is told of it; and what of it is durable.
 //
 // While a broker starts, writes are not looked at: recovery may cut and swap files. When it serves, everything is read
 // anew from the files, and held against what was known before.
@@ -81,10 +81,13 @@ final class GroupLog: DiskObserver {
         var found: [GroupRecord] = []
         for batch in RecordBatchSequence(ByteSlice(bytes)) {
             guard batch.hasValidChecksum else { break }
-            guard !batch.header.isControl, var reader = try? RecordReader(batch, expansionLimit: 1 << 20) else { continue }
+            guard !batch.header.isControl, var reader = try? RecordReader(batch, expansionLimit: 1 << 20) else {
+                continue
+            }
             while let record = try? reader.next() {
-                guard let key = record.key, let group = try? GroupRecord(key: key, value: record.value) else { continue }
-                found.append(group)
+                if let key = record.key, let group = try? GroupRecord(key: key, value: record.value) {
+                    found.append(group)
+                }
             }
         }
         return found
@@ -122,10 +125,11 @@ final class GroupLog: DiskObserver {
         }
         isWatching = true
         var faults: [String] = []
-        for (place, offset) in lowest.sorted(by: { ($0.key.group, $0.key.partition) < ($1.key.group, $1.key.partition) }) {
+        let places = lowest.sorted { ($0.key.group, $0.key.partition) < ($1.key.group, $1.key.partition) }
+        for (place, offset) in places {
             let found = self[place.group].offsets[place.partition] ?? -1
             guard found < offset else { continue }
-            faults.append("\(place.group)-\(place.partition): \(offset) was committed, and after a restart \(found) is")
+            faults.append("\(place.group)-\(place.partition) was at \(offset), and after a restart at \(found)")
         }
         guard lostPower else { return faults }
         // What a loss of power has left is on the disk.

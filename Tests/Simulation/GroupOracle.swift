@@ -1,16 +1,16 @@
-// What must be true of groups, whatever happens. The coordinator's view is what `__consumer_offsets` says (`GroupLog`), which
-// every reply must rest on; what a member has is what its consumer told.
+// What must be true of groups, whatever happens. The coordinator's view is what `__consumer_offsets` says (`GroupLog`),
+// which every reply must rest on; what a member has is what its consumer told.
 //
-// 1. A member owns a partition from the moment at which its consumer begins to read it until it has told that it gave it
-//    up, left or ended; and no longer than until the log says that it is fenced (`GroupView.hasFenced`): a member that
-//    stands still owns nothing any more, whatever it believes. No partition has two owners, and in no state of a group
-//    of the new protocol do two members have it or still give it up.
+// 1. A member owns a partition from the moment at which its consumer begins to read it until it has told that it gave
+//    it up, left or ended; and no longer than until the log says that it is fenced (`GroupView.hasFenced`): a member
+//    that stands still owns nothing any more, whatever it believes. No partition has two owners, and in no state of a
+//    group of the new protocol do two members have it or still give it up.
 // 2. A commit or heartbeat that was stale when it was sent, by the log, is refused: members that are gone come back as
 //    ghosts, whose commits are marked.
 // 3. A committed offset goes back only when an operator resets it, in a group without members; it goes away only from a
 //    group without members. Nobody commits what was not processed: below it each record was handed out and released.
-// 4. What a member was told of its commit, of the group's or of its epoch stands in the log by then, and is durable if the
-//    topic syncs; it is still there when the broker comes back.
+// 4. What a member was told of its commit, of the group's or of its epoch stands in the log by then, and is durable if
+//    the topic syncs; it is still there when the broker comes back.
 // 5. When the faults stop, each partition gets an owner, and all that was produced is processed and committed.
 
 import Basics
@@ -60,7 +60,8 @@ final class GroupOracle: GroupLogReader {
     func owners(of group: String) -> [Int32: any GroupReader] {
         let view = log[group]
         var owners: [Int32: any GroupReader] = [:]
-        for reader in readers where reader.group == group && !view.hasFenced(reader.memberId, generation: reader.generation) {
+        for reader in readers where reader.group == group {
+            if view.hasFenced(reader.memberId, generation: reader.generation) { continue }
             for partition in reader.held.sorted() {
                 if let other = owners[partition] {
                     violate("\(group)-\(partition) is owned by \(other.name) and by \(reader.name)")
@@ -95,7 +96,8 @@ final class GroupOracle: GroupLogReader {
             if value.offset < known { violate("the offset of \(place) went back from \(known) to \(value.offset)") }
         }
         let prefix = processed[GroupLog.Place(group: group, partition: key.partition)]?.prefix ?? 0
-        if value.offset > prefix { violate("\(value.offset) was committed of \(place), and \(prefix) is not processed") }
+        guard value.offset > prefix else { return }
+        violate("\(value.offset) was committed of \(place), and \(prefix) is not processed")
     }
 
     func wrote(_ groups: Set<String>) {

@@ -1,5 +1,5 @@
-// The places of a group's members: each is taken by one process after the other, by two at once if a new one starts while
-// the old one stands still.
+// The places of a group's members: each is taken by one process after the other, by two at once if a new one starts
+// while the old one stands still.
 
 import Basics
 import Client
@@ -60,8 +60,8 @@ final class SeatedGroup {
             return Seat(
                 world,
                 MemberSettings(
-                    group: id, name: "\(id).\(number)", groupProtocol: usesNew ? .consumer : .classic, assignors: assignors,
-                    instanceId: hasStatic && world.chance(60) ? "\(id)-s\(number)" : nil,
+                    group: id, name: "\(id).\(number)", groupProtocol: usesNew ? .consumer : .classic,
+                    assignors: assignors, instanceId: hasStatic && world.chance(60) ? "\(id)-s\(number)" : nil,
                     slowness: world.chance(20) ? 1_500_000 : 50_000))
         }
     }

@@ -1,8 +1,8 @@
-// A world of groups: the whole broker, one or two groups of our client's members in all kinds (both protocols, eager and
-// cooperative, static, mixed, so that groups are converted while they work), a producer, an operator, and ghosts. Members
-// stand still for longer than their sessions, fall silent, crash, leave and come back; connections break; the wall clock
-// jumps; the broker is stopped and killed, and loses its power where its topics sync before they acknowledge. Then the
-// faults stop, and every group must settle. What must be true is in `GroupOracle`.
+// A world of groups: the whole broker, one or two groups of our client's members in all kinds (both protocols, eager
+// and cooperative, static, mixed, so that groups are converted while they work), a producer, an operator, and ghosts.
+// Members stand still for longer than their sessions, fall silent, crash, leave and come back; connections break; the
+// wall clock jumps; the broker is stopped and killed, and loses its power where its topics sync before they
+// acknowledge. Then the faults stop, and every group must settle. What must be true is in `GroupOracle`.
 
 import Basics
 import Broker
@@ -154,7 +154,8 @@ package final class GroupWorld {
     }
 
     private func group(of seat: Seat) -> SeatedGroup {
-        guard let group = groups.first(where: { $0.seats.contains { $0 === seat } }) else { preconditionFailure("a seat of ours") }
+        let group = groups.first { $0.seats.contains { $0 === seat } }
+        guard let group else { preconditionFailure("a seat of another world") }
         return group
     }
 
@@ -207,7 +208,7 @@ package final class GroupWorld {
     }
 
     private func unsettled() -> String? {
-        guard producer.isDone, isReading, let broker = machine.broker else { return "there is no broker, or no end of the data" }
+        guard producer.isDone, isReading, let broker = machine.broker else { return "there is no broker" }
         let data = broker.replicaStatus.filter { $0.id.topic == GroupMember.topic }
         let ends = Dictionary(uniqueKeysWithValues: data.map { ($0.id.partition, $0.endOffset.rawValue) })
         for group in groups {

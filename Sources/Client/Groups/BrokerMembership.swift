@@ -63,11 +63,13 @@ final class BrokerMembership: Membership {
         isUnderWay = true
         let attempt = attempt
         let request = heartbeat(tellsAll)
-        // An answer that was lost may have brought an assignment; the broker tells it again to whoever tells everything.
+        // An answer that was lost may have brought an assignment; the broker tells it again to who tells everything.
         let repetition = heartbeat(true)
         tellsAll = false
         tellsOwned = false
-        link.send(request, repetition: repetition, deadline: loop.now + settings.sessionTimeout, code: \.errorCode) { [weak self] result in
+        link.send(
+            request, repetition: repetition, deadline: loop.now + settings.sessionTimeout, code: \.errorCode
+        ) { [weak self] result in
             guard let self, attempt == self.attempt, !hasLeft else { return }
             isUnderWay = false
             switch result {

@@ -29,8 +29,8 @@ package final class CoordinatorLink {
     }
 
     /// Sends `request`, again when the connection is lost or the coordinator is somewhere else or still loading, until
-    /// `deadline`. `timeout`: how long one answer may take. `code`: the error of an answer as a whole. `repetition`: what is
-    /// sent in place of `request` once that may have been taken without its answer having come.
+    /// `deadline`. `timeout`: how long one answer may take. `code`: the error of an answer as a whole. `repetition`: what
+    /// is sent in place of `request` once that may have been taken without its answer having come.
     package func send<Request: RequestMessage>(
         _ request: Request, repetition: Request? = nil, timeout: Duration? = nil, deadline: Instant,
         code: @escaping (Request.Response) -> ErrorCode,
@@ -41,7 +41,8 @@ package final class CoordinatorLink {
         guard now < deadline else { return completion(.failure(.timedOut("\(Request.apiKey)", last: lastFailure))) }
         let repeated = { [self] (request: Request) in
             send(
-                request, repetition: repetition, timeout: timeout, deadline: deadline, code: code, completion: completion)
+                request, repetition: repetition, timeout: timeout, deadline: deadline, code: code,
+                completion: completion)
         }
         let again = { repeated(request) }
         guard let address else { return find(deadline, again, completion: { completion(.failure($0)) }) }

@@ -114,9 +114,9 @@ extension GroupConsumer {
         commit(offsets, deadline: deadline, completion: completion)
     }
 
-    /// Commits these offsets, each the one of the next record to be read. Commits are sent one after the other, each when
-    /// the one before has its answer: else one that is repeated on a new connection would overtake a later one, and the
-    /// group's offset would go back.
+    /// Commits these offsets, each the one of the next record to be read. Commits are sent one after the other, each
+    /// when the one before has its answer: else one that is repeated on a new connection would overtake a later one,
+    /// and the group's offset would go back.
     package func commit(
         _ offsets: [TopicPartition: Offset], deadline: Instant? = nil,
         completion: @escaping (Result<Void, ClientError>) -> Void
