@@ -44,6 +44,8 @@ package final class GroupWorld {
     private static func settings(_ world: World, isStrict: Bool) -> [(key: String, value: String)] {
         func pick(_ values: [Int]) -> String { String(values[world.number(in: 0...values.count - 1)]) }
         return [
+            // Rarer than in short histories.
+            ("log.cleaner.backoff.ms", "400"), ("log.retention.check.interval.ms", "2000"),
             ("log.durability", isStrict ? "fsync" : "page-cache"),
             ("offsets.retention.minutes", pick([1, 10_080])), ("offsets.retention.check.interval.ms", "1500"),
             ("group.initial.rebalance.delay.ms", pick([0, 500, 3000])), ("group.min.session.timeout.ms", "1000"),
