@@ -130,12 +130,16 @@ package struct GroupCoordinator: CoordinatorCore {
     package mutating func take(_ image: ClusterImage, _ moment: Moment) -> GroupStep {
         let before = self.image
         self.image = image
-        let changes = TopicChanges(from: before, to: image)
-        for groupId in consumer.keys.sorted() {
-            consumer[groupId]?.topicsChanged(changes, image)
-            watch(groupId)
-        }
         var step = GroupStep()
+        if !consumer.isEmpty {
+            let changes = TopicChanges(from: before, to: image)
+            for groupId in consumer.keys.sorted() {
+                consumer[groupId]?.topicsChanged(changes, image)
+                watch(groupId)
+            }
+        }
+        // Most changes are of something else: then both images share one table, and are equal at a glance.
+        guard !offsets.isEmpty, before.topicIds != image.topicIds else { return step }
         let gone = before.topicIds.filter { image.topicIds[$0.key] != $0.value }
         guard !gone.isEmpty else { return step }
         for groupId in offsets.groups.sorted() {

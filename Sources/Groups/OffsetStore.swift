@@ -55,6 +55,8 @@ package struct OffsetStore: Sendable {
 
     package func hasOpenTransactions(_ group: String) -> Bool { openTransactions[group] != nil }
 
+    package var isEmpty: Bool { committed.isEmpty && openTransactions.isEmpty }
+
     /// Groups with offsets, or with some to come.
     package var groups: Set<String> { Set(committed.keys).union(openTransactions.keys) }
 

@@ -30,7 +30,7 @@ struct SegmentDump {
     }
 
     mutating func run() throws -> Int32 {
-        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let name = SegmentDump.plainName(path.split(separator: "/").last.map(String.init) ?? path)
         if name.hasSuffix(".checkpoint"), name.count == "00000000000000000383-0000000002.checkpoint".count {
             try dumpLog(.zero)
         } else if let (base, kind) = SegmentFiles.parse(name) {
@@ -49,6 +49,12 @@ struct SegmentDump {
         try output.flush()
         if faults > 0 { Talk.say("martlet offsets: \(path): \(faults) faults") }
         return faults == 0 ? 0 : Failure.Code.failure.rawValue
+    }
+
+    /// The name without what a removal or a compaction under way adds to it.
+    private static func plainName(_ name: String) -> String {
+        let suffixes = [SegmentFiles.deletedSuffix, SegmentFiles.cleanedSuffix, SegmentFiles.swapSuffix]
+        return suffixes.first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) } ?? name
     }
 
     mutating func fault(_ text: String) throws {
@@ -105,27 +111,46 @@ struct SegmentDump {
         guard showsRecords else { return }
         do {
             var reader = try RecordReader(batch, expansionLimit: SegmentDump.expansionLimit)
-            while let record = try reader.next() { try show(record, header) }
+            let marker = TransactionMarker(batch)
+            while let record = try reader.next() { try show(record, batch, marker) }
         } catch {
             try fault("batch at position \(position): \(error)")
         }
     }
 
-    private func show(_ record: Record, _ header: BatchHeader) throws {
-        func content(_ bytes: ByteSlice?) -> Json {
-            guard let bytes else { return .null }
-            return .string(bytes.validString ?? "base64:" + Base64.encode(bytes.array))
-        }
-        let headers = record.headers.map { Json.object([("key", .string($0.key)), ("value", content($0.value))]) }
+    // MARK: Records
+
+    private func show(_ record: Record, _ batch: RecordBatch, _ marker: TransactionMarker?) throws {
+        let header = batch.header
         let sequence = BatchHeader.sequence(header.baseSequence, advancedBy: record.offsetDelta)
-        try write(
-            [
-                ("offset", .int(record.offset.rawValue)),
-                (header.isLogAppendTime ? "LogAppendTime" : "CreateTime", .int(record.timestamp.milliseconds)),
-                ("keySize", .int(record.key?.count ?? -1)), ("valueSize", .int(record.value?.count ?? -1)),
-                ("sequence", .int(sequence)), ("headerKeys", .array(headers)),
-                ("key", content(record.key)), ("payload", content(record.value)),
-            ], indent: "| ")
+        var fields: [(String, Json)] = [
+            ("offset", .int(record.offset.rawValue)),
+            (header.isLogAppendTime ? "LogAppendTime" : "CreateTime", .int(record.timestamp.milliseconds)),
+            ("keySize", .int(record.key?.count ?? -1)), ("valueSize", .int(record.value?.count ?? -1)),
+            ("sequence", .int(sequence)),
+        ]
+        if json {
+            let headers = record.headers.map { Json.object([("key", .string($0.key))] + content("value", $0.value)) }
+            fields.append(("headerKeys", .array(headers)))
+            fields += content("key", record.key) + content("payload", record.value)
+        } else {
+            fields.append(("headerKeys", .string("[\(record.headers.map(\.key).joined(separator: ","))]")))
+        }
+        if let marker {
+            fields.append(("endTxnMarker", .string(marker.isCommit ? "COMMIT" : "ABORT")))
+            fields.append(("coordinatorEpoch", .int(marker.coordinatorEpoch)))
+        } else if !json {
+            if let key = record.key { fields.append(("key", .string(key.string))) }
+            if let value = record.value { fields.append(("payload", .string(value.string))) }
+        }
+        try write(fields, indent: "| ")
+    }
+
+    /// Text as it is; bytes that are none under another name, so that no text can be taken for them.
+    private func content(_ name: String, _ bytes: ByteSlice?) -> [(String, Json)] {
+        guard let bytes else { return [(name, .null)] }
+        guard let text = bytes.validString else { return [(name + "Base64", .string(Base64.encode(bytes.array)))] }
+        return [(name, .string(text))]
     }
 
     // MARK: Indexes

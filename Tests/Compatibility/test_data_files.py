@@ -18,18 +18,20 @@ from test_kafka_folders import GOLDEN, header_pairs, plain, read_partition
 
 DUMPED = {"log", "index", "timeindex", "txnindex", "snapshot"}
 METADATA = "__cluster_metadata"
+OFFSETS = "__consumer_offsets"
 METADATA_INTERVAL = 4096
 
 
 # What `martlet offsets --segment FILE --records -o json` has to say, told from what the reader found.
 
-def text(data):
+def content(name, data):
+    """Text under its name, other bytes under one that says so."""
     if data is None:
-        return None
+        return {name: None}
     try:
-        return data.decode()
+        return {name: data.decode()}
     except UnicodeDecodeError:
-        return "base64:" + base64.b64encode(data).decode()
+        return {name + "Base64": base64.b64encode(data).decode()}
 
 
 def size(data):
@@ -51,11 +53,16 @@ def lines_of_log(batches):
             "LogAppendTime" if batch.has_broker_time else "CreateTime": batch.max_timestamp, "size": batch.size,
             "magic": 2, "compresscodec": batch.codec, "crc": batch.checksum, "isvalid": True}
         for entry in batch.records:
-            yield {
+            line = {
                 "offset": entry.offset, "time": entry.timestamp, "keySize": size(entry.key),
                 "valueSize": size(entry.value), "sequence": batch.sequence_of(entry),
-                "headerKeys": [{"key": name, "value": text(value)} for name, value in entry.headers],
-                "key": text(entry.key), "payload": text(entry.value)}
+                "headerKeys": [{"key": name} | content("value", value) for name, value in entry.headers]}
+            line |= content("key", entry.key) | content("payload", entry.value)
+            if batch.is_control:
+                kind, epoch = entry.marker()
+                if kind in (data_files.ABORT, data_files.COMMIT):
+                    line |= {"endTxnMarker": "ABORT" if kind == data_files.ABORT else "COMMIT", "coordinatorEpoch": epoch}
+            yield line
 
 
 def line_of_producer(producer):
@@ -87,7 +94,7 @@ def lines_of_martlet(path):
     assert done.returncode == 0 and done.stderr == b"", (path, done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     for line in lines:
-        if "payload" in line:
+        if "keySize" in line:
             line["time"] = line.pop("CreateTime" if "CreateTime" in line else "LogAppendTime")
     return lines
 
@@ -516,7 +523,8 @@ def test_files_of_a_run_with_everything(make_broker, tmp_path):
     assert min(counts[kind] for kind in ("log", "index", "timeindex", "snapshot")) > 35, counts
     assert set(counts) == {kind for kind, _ in data_files.KINDS} - {"txnindex"}, counts
     partitions = check_folder(broker.folder, contents, INTERVAL, alive_after=began)
-    assert sorted(topic for topic, _ in partitions) == sorted([METADATA, *kept])
+    # The consumers are members of groups.
+    assert sorted({topic for topic, _ in partitions} - {OFFSETS}) == sorted([METADATA, *kept])
     assert contents[broker.folder / "meta.properties"]["cluster.id"] == cluster
     for topic in kept:
         partition = partitions[topic, 0]

@@ -48,6 +48,13 @@ let package = Package(
             plugins: ["GenerateProtocol"]),
         room("Channel", ["WireProtocol", "Environment", "Bytes", "Basics"]),
         room("Client", ["Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
+        room("ClusterImage", ["WireProtocol", "Configuration", "Basics"]),
+        room("Coordination", ["Records", "Bytes", "Basics"]),
+        .systemLibrary(name: "CPcre2"),
+        room(
+            "Groups",
+            ["Coordination", "ClusterImage", "Records", "WireProtocol", "Configuration", "Bytes", "Basics", "CPcre2"],
+            linking: [":libpcre2-8.a"]),
         .target(name: "ProtocolSchema", path: "Tools/ProtocolSchema", swiftSettings: settings),
         .executableTarget(
             name: "ProtocolGenerator", dependencies: ["ProtocolSchema"], path: "Tools/ProtocolGenerator",
@@ -58,6 +65,6 @@ let package = Package(
         room("FuzzDriver", ["Bytes"]),
         fuzzer("FuzzProtocol", ["WireProtocol"]),
         fuzzer("FuzzStorage", ["Log", "Records", "Environment"]),
-        fuzzer("FuzzText", ["Configuration", "Client"]),
+        fuzzer("FuzzText", ["Configuration", "Client", "Groups"]),
     ]
 )

@@ -33,6 +33,12 @@ import Testing
         }
     }
 
+    @Test func `a hundred worlds keep what was committed for their groups`() {
+        for seed in UInt64(1)...100 {
+            #expect(CommitOffsets.run(seed: seed).violations.isEmpty, "replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+        }
+    }
+
     @Test func `a history cut at each of its operations on the disk, by a kill and by a loss of power, keeps them, too`() {
         let cuts = UInt64(2 * CrashSweep.operations(of: 1))
         #expect(cuts > 1000)

@@ -327,10 +327,10 @@ static int fetch(char **a) {
 }
 
 int main(int count, char **arguments) {
-    if (count == 10 && !strcmp(arguments[1], "produce")) return produce(arguments + 2);
+    if ((count == 10 || count == 11) && !strcmp(arguments[1], "produce")) return produce(arguments + 2);
     if (count == 7 && !strcmp(arguments[1], "fetch")) return fetch(arguments + 2);
     if (count == 6 && !strcmp(arguments[1], "e2e")) return end_to_end(arguments + 2);
-    fprintf(stderr, "load produce PORT TOPIC CONNECTIONS IN_FLIGHT RECORDS SIZE BATCHES RATE\n");
+    fprintf(stderr, "load produce PORT TOPIC CONNECTIONS IN_FLIGHT RECORDS SIZE BATCHES RATE [PARTITIONS]\n");
     fprintf(stderr, "load fetch PORT TOPIC BYTES_MAX BYTES RATE_BYTES\n");
     fprintf(stderr, "load e2e PORT TOPIC COUNT RATE\n");
     return 2;

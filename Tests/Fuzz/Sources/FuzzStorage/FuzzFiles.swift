@@ -23,8 +23,8 @@ func fuzzTimeIndex(_ bytes: [UInt8]) {
     let whole = MemoryFile("i", MemoryFiles(["i": bytes]))
     guard let window = try? whole.window(count: bytes.count - bytes.count % TimeIndex.entrySize) else { return }
     for asked in [Int64.min, 0, 1_795_000_000_000, .max] {
-        _ = try? index.relativeOffset(below: Timestamp(milliseconds: asked))
-        _ = try? TimeIndex(window: window).relativeOffset(below: Timestamp(milliseconds: asked))
+        _ = try? index.relativeOffset(below: Timestamp(milliseconds: asked), mayWait: true)
+        _ = try? TimeIndex(window: window).relativeOffset(below: Timestamp(milliseconds: asked), mayWait: true)
     }
 }
 
@@ -76,7 +76,7 @@ func fuzzIdentity(_ bytes: [UInt8]) {
     _ = folder.previousBrokerEpoch
     _ = try? folder.readCheckpoints()
     if let id = try? folder.topicId(of: partition) {
-        precondition((try? folder.createPartition(partition, topicId: id)) != nil, "a partition can be made")
+        precondition((try? folder.createPartitions([partition], topicId: id)) != nil, "a partition can be made")
         precondition((try? folder.topicId(of: partition)) == id, "a topic id reads as written")
     }
 }

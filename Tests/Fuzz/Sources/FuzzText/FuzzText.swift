@@ -1,10 +1,12 @@
-// The fuzzer of what people write: server.properties, values of keys, offsets, times and JSON. The first byte chooses the
+// The fuzzer of what people write: server.properties, values of keys, offsets, times, JSON and
+// expressions for topics. The first byte chooses the
 // parser, the rest is its input.
 
 import Basics
 import Bytes
 import Configuration
 import FuzzDriver
+import Groups
 
 @main
 enum FuzzText {
@@ -15,13 +17,14 @@ enum FuzzText {
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var input = unsafe Input(start, count)
-    switch input.choice(6) {
+    switch input.choice(7) {
     case 0: fuzzProperties(input.text())
     case 1: fuzzNodeValue(&input)
     case 2: fuzzTopicValue(&input)
     case 3: fuzzOffset(input.text())
     case 4: fuzzTime(input.text())
-    default: fuzzJson(input.all())
+    case 5: fuzzJson(input.all())
+    default: fuzzPattern(input.text())
     }
     return 0
 }
@@ -108,5 +111,16 @@ private func json(_ value: JsonValue) -> Json? {
     case .object(let fields):
         let found = fields.compactMap { field in json(field.value).map { (field.name, $0) } }
         return found.count == fields.count ? .object(found) : nil
+    }
+}
+
+// MARK: Expressions
+
+/// An expression is refused, or matches in bounded time and memory, the same each time.
+private func fuzzPattern(_ text: String) {
+    guard let pattern = try? TopicPattern(text) else { return }
+    for topic in ["", "a", "logs-0", text, String(repeating: "a", count: 249)] {
+        let first = pattern.matches(topic)
+        precondition(pattern.matches(topic) == first, "an expression matches the same twice")
     }
 }
