@@ -1,8 +1,8 @@
 // A world of groups: the whole broker, one or two groups of our client's members in all kinds (both protocols, eager
 // and cooperative, static, mixed, so that groups are converted while they work), a producer, an operator, and ghosts.
 // Members stand still for longer than their sessions, fall silent, crash, leave and come back; connections break; the
-// wall clock jumps; the broker is stopped and killed, and loses its power where its topics sync before they
-// acknowledge. Then the faults stop, and every group must settle. What must be true is in `GroupOracle`.
+// wall clock jumps; the disk is slow; the broker is stopped and killed, and loses its power where its topics sync
+// before they acknowledge. Then the faults stop, and every group must settle. What must be true is in `GroupOracle`.
 
 import Basics
 import Broker
@@ -29,6 +29,7 @@ package final class GroupWorld {
         self.world = world
         internet = VirtualInternet(world)
         internet.breakChance = world.chance(20) ? 1 : 0
+        if world.chance(25) { world.poolDelayMax = 200_000 }
         let isStrict = world.chance(40)
         oracle = GroupOracle(world, isStrict: isStrict)
         machine = Machine(world, internet, GroupWorld.settings(world, isStrict: isStrict))

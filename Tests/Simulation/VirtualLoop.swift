@@ -88,7 +88,7 @@ struct VirtualPool: Pool {
     let life: Life
 
     func run(_ work: @escaping @Sendable () -> Void) {
-        world.after(world.delay(upTo: 3000)) {
+        world.after(world.delay(upTo: world.poolDelayMax)) {
             guard life.isAlive else { return }
             work()
         }
