@@ -26,6 +26,8 @@ final class Connection: TransportHandler {
     /// Frames that wait until less is under way.
     private var backlog: [ByteSlice] = []
     private var bytesUnderWay = 0
+    /// Bytes of answers that are there and were not given to the transport yet.
+    private var answeredCount = 0
     /// Requests that wait for something to happen, such as a fetch for records.
     private var waiting: [Call] = []
     /// Requests that must have taken their place before the next one is begun.
@@ -33,6 +35,7 @@ final class Connection: TransportHandler {
     private var isReading = true
     private(set) var isClosed = false
     private var isFlushing = false
+    private var isResuming = false
     private var isEnding = false
     /// Until it fires, the client waits as it was asked to (KIP-219).
     private var muteTimer: TimerToken?
@@ -75,7 +78,8 @@ final class Connection: TransportHandler {
     }
 
     private var hasRoom: Bool {
-        holds == 0 && muteTimer == nil && answers.count < shard.limits.requestsPerConnectionMax && transport.unsentCount < Connection.unsentMax
+        holds == 0 && muteTimer == nil && answers.count < shard.limits.requestsPerConnectionMax
+            && answeredCount + transport.unsentCount < Connection.unsentMax
             && (bytesUnderWay == 0 || shard.hasRoom)
     }
 
@@ -144,6 +148,7 @@ final class Connection: TransportHandler {
         guard !isClosed, slot >= firstSlot, slot - firstSlot < answers.count else { return }
         bytesUnderWay -= call.frameCount
         answers[Int(slot - firstSlot)] = pieces
+        for piece in pieces { answeredCount += piece.count }
         guard slot == firstSlot, !isFlushing else { return }
         isFlushing = true
         shard.loop.proceed { self.flush() }
@@ -155,7 +160,7 @@ final class Connection: TransportHandler {
         if answers.count == 1, let only = answers[0] {
             answers.removeLast()
             firstSlot += 1
-            if !only.isEmpty { transport.send(only) }
+            pass(only)
             return resume()
         }
         var pieces: [Outgoing] = []
@@ -166,11 +171,21 @@ final class Connection: TransportHandler {
         }
         if count == answers.count { answers = [] } else { answers.removeFirst(count) }
         firstSlot += UInt64(count)
-        if !pieces.isEmpty { transport.send(pieces) }
+        pass(pieces)
         resume()
     }
 
+    private func pass(_ pieces: [Outgoing]) {
+        for piece in pieces { answeredCount -= piece.count }
+        if !pieces.isEmpty { transport.send(pieces) }
+    }
+
+    /// Begins what waits, as far as there is room. What is begun may be answered at once, and so make room for others, and
+    /// for this connection again: that call leaves the rest to the one that is under way.
     private func resume() {
+        guard !isResuming else { return }
+        isResuming = true
+        defer { isResuming = false }
         var taken = 0
         while taken < backlog.count, hasRoom, !isClosed {
             begin(backlog[taken])

@@ -59,8 +59,8 @@ package final class LogFolder: Sendable {
 
     /// Creates a folder and the missing ones above it, durably.
     private static func create(_ path: String, _ fileSystem: any FileSystem) throws(FileError) {
-        guard try fileSystem.attributes(path) == nil else { return try fileSystem.createDirectory(path) }
         let above = LogFolder.above(path)
+        guard above != path, try fileSystem.attributes(path) == nil else { return try fileSystem.createDirectory(path) }
         try create(above, fileSystem)
         try fileSystem.createDirectory(path)
         try fileSystem.syncDirectory(above)

@@ -6,8 +6,8 @@ import subprocess
 from conftest import BINARY
 
 PARTITIONS = 3000
-CONNECTIONS = 20
-REQUESTS = 200
+CONNECTIONS = 8
+REQUESTS = 120
 # What a connection may hold: an answer, and unsent bytes up to the bound beyond which nothing more is read.
 HELD_KIB_MAX = 2 * 1024
 
@@ -28,14 +28,14 @@ def receive(connection, count):
 
 
 def test_answers_that_nobody_reads_are_bounded(broker):
-    subprocess.run([BINARY, "topic", "create", "many", "--partitions", str(PARTITIONS), "-b", broker.address], check=True,
+    subprocess.run([BINARY, "topic", "create", "many", "--partitions", str(PARTITIONS), "--timeout", "60s", "-b", broker.address], check=True,
                    capture_output=True)
     connections = [socket.create_connection(("127.0.0.1", broker.port)) for _ in range(CONNECTIONS)]
     connections[0].sendall(request(0))
     size = struct.unpack(">i", receive(connections[0], 4))[0]
     receive(connections[0], size)
     # All answers together are far more than what may be held.
-    assert size * REQUESTS > 7 * HELD_KIB_MAX * 1024
+    assert size * REQUESTS > 4 * HELD_KIB_MAX * 1024
     before = broker.resident_kib()
     for connection in connections:
         for number in range(REQUESTS):
@@ -44,7 +44,9 @@ def test_answers_that_nobody_reads_are_bounded(broker):
     with socket.create_connection(("127.0.0.1", broker.port)) as witness:
         witness.sendall(request(7))
         receive(witness, 4 + struct.unpack(">i", receive(witness, 4))[0] - 4)
-    assert broker.resident_kib() - before < CONNECTIONS * HELD_KIB_MAX
+    growth = broker.resident_kib() - before
+    print(f"{growth} KiB held")
+    assert growth < CONNECTIONS * HELD_KIB_MAX
     for connection in connections:
         for number in range(REQUESTS):
             length, correlation = struct.unpack(">ii", receive(connection, 8))
