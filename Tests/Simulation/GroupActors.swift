@@ -171,6 +171,8 @@ final class Ghost {
     private func heartbeat(_ group: String, _ identity: MemberIdentity) {
         let view = oracle.log[group]
         guard view.refusesHeartbeat(identity.memberId, identity.generation) else { return }
+        // While a coordinator loads, heartbeats of classic members are answered that all is well, as in Kafka.
+        guard world.now - oracle.servesSince > 3_000_000_000 else { return }
         let request = HeartbeatRequest {
             $0.groupId = group
             $0.generationId = identity.generation

@@ -34,6 +34,8 @@ final class GroupOracle: GroupLogReader {
     let log = GroupLog()
     /// The offsets topic syncs before it acknowledges.
     let isStrict: Bool
+    /// When the broker came back last.
+    var servesSince: Int64 = 0
     private(set) var violations: [String] = []
     private let world: World
     private var readers: [any GroupReader] = []

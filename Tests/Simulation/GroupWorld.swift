@@ -111,6 +111,7 @@ package final class GroupWorld {
         isReading = true
         for fault in oracle.log.reload(machine.disk, lostPower: hasLostPower) { oracle.violate(fault) }
         hasLostPower = false
+        oracle.servesSince = world.now
     }
 
     private func maintain() {
