@@ -25,9 +25,11 @@ final class Lz4: DecompressionStream {
     }
 
     deinit {
-        // Safety: the context is given away or freed here and nowhere else.
-        unsafe LZ4F_resetDecompressionContext(context)
-        if !Lz4.idle.keep(unsafe UInt(bitPattern: context)) { _ = unsafe LZ4F_freeDecompressionContext(context) }
+        // Safety: the context is given away or freed here and nowhere else. One that was left in the middle is not used
+        // again: a reset does not take back the length that the frame's head had promised.
+        let isAtEnd = consumed == input.count && wanted == 0
+        if isAtEnd, Lz4.idle.keep(unsafe UInt(bitPattern: context)) { return }
+        _ = unsafe LZ4F_freeDecompressionContext(context)
     }
 
     func read(into memory: Memory, at offset: Int) throws(CompressionError) -> Int {
