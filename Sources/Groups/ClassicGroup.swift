@@ -195,7 +195,8 @@ package struct ClassicGroup: Sendable {
     /// Whether one who knows these protocols can be a member.
     func supports(_ type: String, _ protocols: [JoinGroupRequest.JoinGroupRequestProtocol]) -> Bool {
         if isEmpty { return !type.isEmpty && !protocols.isEmpty }
-        return protocolType == type && protocols.contains { supported[$0.name] == members.count }
+        // While a first rebalance waits, all who came may have left again.
+        return protocolType == type && protocols.contains { supported[$0.name] ?? 0 == members.count }
     }
 
     /// The protocol that all know and most prefer; of equals, what the first member prefers.

@@ -80,7 +80,9 @@ extension ConsumerGroup {
         let isStale = targetEpoch < epoch
         if !isStale { _ = reconcile(memberId, owned: owned(subscription, context), context, &step) }
         answer(memberId, token, &step)
-        guard let classic = classicMembers(without: [], needsRebalance: isStale, context) else { return nil }
+        // Who has not come to its target yet would never learn of it in a group that stays as it is.
+        let isBehind = members.values.contains { !$0.isReconciled(to: targetEpoch) }
+        guard let classic = classicMembers(without: [], needsRebalance: isStale || isBehind, context) else { return nil }
         delete(&step)
         return classic
     }

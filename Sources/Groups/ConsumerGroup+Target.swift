@@ -46,9 +46,9 @@ extension ConsumerGroup {
     mutating func updateTarget(_ context: GroupContext, _ step: inout GroupStep) {
         let now = context.moment.wallClock.milliseconds
         let interval = context.settings.consumerAssignmentInterval.wholeMilliseconds
-        guard targetEpoch < epoch, targetTimestamp == 0 || interval == 0 || now >= targetTimestamp + interval else {
-            return
-        }
+        // A clock that was set back must not keep the members waiting until it is where it was.
+        let elapsed = now - targetTimestamp
+        guard targetEpoch < epoch, targetTimestamp == 0 || elapsed < 0 || elapsed >= interval else { return }
         makeTarget(context, &step)
     }
 

@@ -9,6 +9,13 @@ import Basics
 import Bytes
 import Environment
 
+/// Sees what becomes of files.
+protocol DiskObserver: AnyObject {
+    func wrote(_ bytes: [UInt8], to path: String)
+    /// What was written to the file is durable; of all files if none is named.
+    func synced(_ path: String?)
+}
+
 /// The disk of one simulated machine; it outlives the processes that use it.
 ///
 /// Proof of `@unchecked Sendable`: as for `World`.
@@ -17,6 +24,8 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
     private var root: Folder
     private var locks: Set<String> = []
     let faults = DiskFaults()
+    /// Told of each write and sync that succeeded.
+    weak var observer: (any DiskObserver)?
 
     init(_ world: World) {
         self.world = world
@@ -184,6 +193,7 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
     func sync() throws(FileError) {
         try faults.syncAll { root.drop() }
         root.syncAll()
+        observer?.synced(nil)
     }
 
     func lock(_ path: String) throws(FileError) -> any FileLock {

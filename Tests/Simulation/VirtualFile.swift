@@ -208,6 +208,7 @@ final class VirtualFile: File, @unchecked Sendable {
             put(slice.array, at: at)
             at += slice.count
         }
+        disk.observer?.wrote(bytes, to: path)
     }
 
     private func put(_ bytes: [UInt8], at position: Int) {
@@ -222,6 +223,7 @@ final class VirtualFile: File, @unchecked Sendable {
             throw error
         }
         inode.sync()
+        disk.observer?.synced(path)
     }
 
     func truncate(to size: Int) throws(FileError) {

@@ -10,6 +10,10 @@ import Environment
 final class Life: @unchecked Sendable {
     var isAlive = true
     let name: String
+    /// Until then none of its loops runs anything, as if the machine did nothing else than swap.
+    var stalledUntil: Int64 = 0
+    /// Until then nothing that it sends or is sent arrives; then all of it does.
+    var silentUntil: Int64 = 0
 
     init(_ name: String) { self.name = name }
 }
@@ -42,6 +46,8 @@ final class VirtualLoop: EventLoop, @unchecked Sendable {
     func enter(after delay: Int64, _ action: @escaping () -> Void) {
         world.after(delay) {
             guard self.life.isAlive else { return }
+            let stalled = self.life.stalledUntil - self.world.now
+            if stalled > 0 { return self.enter(after: stalled, action) }
             let before = self.world.running
             self.world.running = self
             action()
@@ -82,7 +88,7 @@ struct VirtualPool: Pool {
     let life: Life
 
     func run(_ work: @escaping @Sendable () -> Void) {
-        world.after(world.delay(upTo: 3000)) {
+        world.after(world.delay(upTo: world.poolDelayMax)) {
             guard life.isAlive else { return }
             work()
         }
@@ -93,8 +99,10 @@ struct VirtualClock: Clock {
     let world: World
 
     var now: Instant { Instant(nanoseconds: world.now) }
-    /// 2026-01-01 and what has passed since.
-    var wallClock: Timestamp { Timestamp(milliseconds: 1_767_225_600_000 + world.now / 1_000_000) }
+    /// 2026-01-01, what has passed since, and how far the clock has jumped.
+    var wallClock: Timestamp {
+        Timestamp(milliseconds: 1_767_225_600_000 + world.now / 1_000_000 + world.wallClockJump)
+    }
 }
 
 struct VirtualRandom: RandomSource {

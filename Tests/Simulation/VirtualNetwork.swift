@@ -23,6 +23,11 @@ final class VirtualInternet: @unchecked Sendable {
         for transport in open where transport.life === life { transport.peer?.breakOff() }
         open.removeAll { $0.life === life }
     }
+
+    /// Breaks all connections of a living process.
+    func cut(_ life: Life) {
+        for transport in open where transport.life === life { transport.breakOff() }
+    }
 }
 
 /// The network as one process sees it.
@@ -153,6 +158,7 @@ final class VirtualTransport: Transport {
         guard let peer else { return }
         let world = internet.world
         lastArrival = max(lastArrival, world.now + 50_000 + world.delay(upTo: world.chance(5) ? 50_000 : 500))
+        lastArrival = max(lastArrival, life.silentUntil, peer.life.silentUntil)
         peer.virtualLoop.enter(after: lastArrival - world.now, action)
     }
 

@@ -20,6 +20,10 @@ final class World: @unchecked Sendable {
     private var heap: [Event] = []
     private var nextOrder: UInt64 = 0
     private(set) var now: Int64 = 0
+    /// Microseconds that a job of a pool may wait: a slow disk, or a busy machine.
+    var poolDelayMax = 3000
+    /// How far the wall clock has jumped from the time that has passed, in milliseconds.
+    var wallClockJump: Int64 = 0
     private(set) var random: SeededRandom
     private(set) var eventCount = 0
     /// One line per event that is worth a line.
@@ -54,7 +58,7 @@ final class World: @unchecked Sendable {
         }
     }
 
-    private func isBefore(_ a: Event, _ b: Event) -> Bool { (a.at, a.order) < (b.at, b.order) }
+    private func isBefore(_ a: Event, _ b: Event) -> Bool { a.at != b.at ? a.at < b.at : a.order < b.order }
 
     private func pop() -> Event? {
         guard let first = heap.first else { return nil }

@@ -25,6 +25,14 @@ import Testing
         }
     }
 
+    @Test func `a hundred worlds of groups keep every promise to their members`() {
+        for seed in UInt64(1)...100 {
+            let outcome = GroupWorld.run(seed: seed)
+            #expect(
+                outcome.violations.isEmpty, "\(outcome.violations); replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+        }
+    }
+
     @Test func `a hundred worlds keep what was committed for their groups`() {
         for seed in UInt64(1)...100 {
             #expect(CommitOffsets.run(seed: seed).violations.isEmpty, "replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
@@ -46,6 +54,7 @@ import Testing
         let text = String(decoding: first, as: UTF8.self)
         #expect(text.hasSuffix("100 passed, 0 failed\n"))
         #expect(text.contains("POWER CUT") && text.contains("KILL") && text.contains("acknowledged"))
+        #expect(text.contains("CRASH") && text.contains("RESET") && text.contains("stands still") && text.contains("lost"))
     }
 
     @Test func `a byte changed in the metadata log is reported with its place, or was never durable and is cut off`() {

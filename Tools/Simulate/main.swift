@@ -1,19 +1,20 @@
 // The simulator's command line: runs worlds by seed and tells of each violation with the command that replays it. Each
 // seed is one world of every kind.
 //
-//     simulate [--seeds N] [--from SEED] [--trace] [--only KIND]
+//     simulate [--seeds N] [--from SEED] [--trace] [--only KIND] [--until-failure]
 
 import Glibc
 import Simulation
 
 let kinds: [(name: String, run: (UInt64) -> ProduceAndFetch.Outcome)] = [
     ("kills", ProduceAndFetch.run), ("disk", FailingDisk.run), ("sweep", CrashSweep.run), ("log", LogModel.run),
-    ("groups", CommitOffsets.run),
+    ("commits", CommitOffsets.run), ("groups", GroupWorld.run),
 ]
 var seeds: UInt64 = 100
 var from: UInt64 = 1
 var showsTrace = false
 var only: String?
+var endsWithFailure = false
 var rest = CommandLine.arguments.dropFirst()
 while let argument = rest.popFirst() {
     switch argument {
@@ -21,13 +22,16 @@ while let argument = rest.popFirst() {
     case "--from": from = rest.popFirst().flatMap { UInt64($0) } ?? from
     case "--trace": showsTrace = true
     case "--only": only = rest.popFirst()
+    case "--until-failure": endsWithFailure = true
     default:
-        print("simulate [--seeds N] [--from SEED] [--trace] [--only \(kinds.map(\.name).joined(separator: "|"))]")
+        let names = kinds.map(\.name).joined(separator: "|")
+        print("simulate [--seeds N] [--from SEED] [--trace] [--only \(names)] [--until-failure]")
         exit(2)
     }
 }
 
 var failed = 0
+var passed = 0
 for seed in from..<from + seeds {
     var isGood = true
     for kind in kinds where only == nil || kind.name == only {
@@ -40,7 +44,9 @@ for seed in from..<from + seeds {
         }
         isGood = isGood && outcome.violations.isEmpty
     }
+    passed += isGood ? 1 : 0
     failed += isGood ? 0 : 1
+    if endsWithFailure, failed > 0 { break }
 }
-print("\(seeds - UInt64(failed)) passed, \(failed) failed")
+print("\(passed) passed, \(failed) failed")
 if failed > 0 { exit(1) }

@@ -62,10 +62,14 @@ final class BrokerMembership: Membership {
         }
         isUnderWay = true
         let attempt = attempt
-        let request = heartbeat()
+        let request = heartbeat(tellsAll)
+        // An answer that was lost may have brought an assignment; the broker tells it again to who tells everything.
+        let repetition = heartbeat(true)
         tellsAll = false
         tellsOwned = false
-        link.send(request, deadline: loop.now + settings.sessionTimeout, code: \.errorCode) { [weak self] result in
+        link.send(
+            request, repetition: repetition, deadline: loop.now + settings.sessionTimeout, code: \.errorCode
+        ) { [weak self] result in
             guard let self, attempt == self.attempt, !hasLeft else { return }
             isUnderWay = false
             switch result {
@@ -78,7 +82,7 @@ final class BrokerMembership: Membership {
         }
     }
 
-    private func heartbeat() -> ConsumerGroupHeartbeatRequest {
+    private func heartbeat(_ tellsAll: Bool) -> ConsumerGroupHeartbeatRequest {
         ConsumerGroupHeartbeatRequest {
             $0.groupId = settings.group
             $0.memberId = identity.memberId
@@ -116,6 +120,8 @@ final class BrokerMembership: Membership {
     private func answered(_ response: ConsumerGroupHeartbeatResponse) {
         switch response.errorCode {
         case .unknownMemberId, .fencedMemberEpoch: return lose()
+        // The group has become a classic one meanwhile, or is gone: it is made anew, or made one of this protocol.
+        case .groupIdNotFound where identity.generation > BrokerMembership.joinEpoch: return lose()
         case let code where code.isError:
             return fail(.refused(code, "group '\(settings.group)'", response.errorMessage))
         default: break
@@ -204,7 +210,12 @@ final class BrokerMembership: Membership {
 
     func commitRefused(_ code: ErrorCode) {
         guard !hasLeft else { return }
-        if code == .unknownMemberId { lose() } else { schedule(in: .zero) }
+        switch code {
+        case .unknownMemberId: lose()
+        // To join again would take the name back, and so on without end.
+        case .fencedInstanceId: fail(.refused(code, "group '\(settings.group)'", nil))
+        default: schedule(in: .zero)
+        }
     }
 
     func leave(deadline: Instant, completion: @escaping () -> Void) {

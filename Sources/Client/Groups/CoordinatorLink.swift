@@ -29,16 +29,22 @@ package final class CoordinatorLink {
     }
 
     /// Sends `request`, again when the connection is lost or the coordinator is somewhere else or still loading, until
-    /// `deadline`. `timeout`: how long one answer may take. `code`: the error of an answer as a whole.
+    /// `deadline`. `timeout`: how long one answer may take. `code`: the error of an answer as a whole. `repetition`: what
+    /// is sent in place of `request` once that may have been taken without its answer having come.
     package func send<Request: RequestMessage>(
-        _ request: Request, timeout: Duration? = nil, deadline: Instant,
+        _ request: Request, repetition: Request? = nil, timeout: Duration? = nil, deadline: Instant,
         code: @escaping (Request.Response) -> ErrorCode,
         completion: @escaping (Result<Request.Response, ClientError>) -> Void
     ) {
         guard !isClosed else { return completion(.failure(.closed)) }
         let now = client.loop.now
         guard now < deadline else { return completion(.failure(.timedOut("\(Request.apiKey)", last: lastFailure))) }
-        let again = { [self] in send(request, timeout: timeout, deadline: deadline, code: code, completion: completion) }
+        let repeated = { [self] (request: Request) in
+            send(
+                request, repetition: repetition, timeout: timeout, deadline: deadline, code: code,
+                completion: completion)
+        }
+        let again = { repeated(request) }
         guard let address else { return find(deadline, again, completion: { completion(.failure($0)) }) }
         switch channels.way(to: address) {
         case .wait(let instant):
@@ -52,7 +58,7 @@ package final class CoordinatorLink {
                 case .failure(let error) where error.isRetriable:
                     lastFailure = "\(error)"
                     self.address = nil
-                    pause(deadline, again)
+                    pause(deadline) { repeated(repetition ?? request) }
                 case .failure(let error): completion(.failure(.channel(error)))
                 case .success(let response):
                     guard mustAskAgain(code(response)) else {

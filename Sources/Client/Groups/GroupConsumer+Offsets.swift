@@ -18,6 +18,7 @@ extension GroupConsumer {
         fetchCommitted(partitions) { [weak self] result in
             guard let self, !isClosed else { return }
             switch result {
+            case .failure(.refused(let code, _)) where Self.fencing.contains(code): beginAgain(partitions, code)
             case .failure(let error): membershipFailed(error)
             case .success(let committed):
                 let missing = partitions.filter { committed[$0] == nil }
@@ -30,6 +31,21 @@ extension GroupConsumer {
                     }
                 }
             }
+        }
+    }
+
+    /// What tells that the coordinator thinks otherwise of this member.
+    private static let fencing: Set<ErrorCode> = [
+        .unknownMemberId, .illegalGeneration, .staleMemberEpoch, .fencedInstanceId,
+    ]
+
+    /// The member was in another epoch when it asked: it asks again for what it still has then.
+    private func beginAgain(_ partitions: [TopicPartition], _ code: ErrorCode) {
+        membership.commitRefused(code)
+        _ = loop.schedule(at: loop.now + .milliseconds(100)) { [weak self] in
+            guard let self, !isClosed else { return }
+            let left = partitions.filter { self.owned[$0].map { $0.processed == nil } ?? false }
+            if !left.isEmpty { begin(left) }
         }
     }
 
@@ -98,23 +114,38 @@ extension GroupConsumer {
         commit(offsets, deadline: deadline, completion: completion)
     }
 
-    /// Commits these offsets, each the one of the next record to be read.
+    /// Commits these offsets, each the one of the next record to be read. Commits are sent one after the other, each
+    /// when the one before has its answer: else one that is repeated on a new connection would overtake a later one,
+    /// and the group's offset would go back.
     package func commit(
         _ offsets: [TopicPartition: Offset], deadline: Instant? = nil,
         completion: @escaping (Result<Void, ClientError>) -> Void
     ) {
         guard !offsets.isEmpty else { return completion(.success(())) }
-        let commits = offsets.map { OffsetToCommit($0.key, $0.value) }.sorted { $0.partition < $1.partition }
-        Admin(client).commitOffsets(
-            link, commits, member: identity, deadline: deadline ?? loop.now + settings.sessionTimeout
-        ) { [weak self] result in
-            guard let self else { return completion(result.map { _ in }) }
-            completion(committed(result, offsets))
+        guard commits.count < GroupConsumer.commitsMax else { return completion(.failure(.bufferFull)) }
+        // In the name of whom it was asked for: should the member be another by then, it is refused.
+        commits.append(
+            PendingCommit(
+                offsets: offsets, member: identity, deadline: deadline ?? loop.now + settings.sessionTimeout,
+                completion: completion))
+        sendCommit()
+    }
+
+    private func sendCommit() {
+        guard !isCommitting, !commits.isEmpty else { return }
+        isCommitting = true
+        let next = commits.removeFirst()
+        let offsets = next.offsets.map { OffsetToCommit($0.key, $0.value) }.sorted { $0.partition < $1.partition }
+        Admin(client).commitOffsets(link, offsets, member: next.member, deadline: next.deadline) { [self] result in
+            isCommitting = false
+            let outcome = committed(result, next)
+            next.completion(outcome)
+            sendCommit()
         }
     }
 
     private func committed(
-        _ result: Result<[CommittedOutcome], ClientError>, _ offsets: [TopicPartition: Offset]
+        _ result: Result<[CommittedOutcome], ClientError>, _ commit: PendingCommit
     ) -> Result<Void, ClientError> {
         switch result {
         case .failure(let error):
@@ -126,7 +157,7 @@ extension GroupConsumer {
             for outcome in outcomes {
                 if outcome.code.isError {
                     refusal = refusal ?? outcome.code
-                } else if let offset = offsets[outcome.partition] {
+                } else if let offset = commit.offsets[outcome.partition] {
                     stored[outcome.partition] = offset
                     owned[outcome.partition]?.committed = offset
                 }
@@ -135,7 +166,8 @@ extension GroupConsumer {
             guard let refusal else { return .success(()) }
             let error = ClientError.refused(refusal, "commit of group '\(settings.group)'", nil)
             onEvent?(.commitFailed(error))
-            if [.unknownMemberId, .illegalGeneration, .staleMemberEpoch, .fencedInstanceId].contains(refusal) {
+            // The refusal of a former self says nothing about the present one.
+            if Self.fencing.contains(refusal), commit.member == identity {
                 membership.commitRefused(refusal)
             }
             return .failure(error)

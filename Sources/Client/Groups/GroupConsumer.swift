@@ -35,7 +35,42 @@ package final class GroupConsumer {
         /// Batches that were handed out and not released.
         var held = 0
         var isPaused = false
+        /// What was handed out behind `processed`, in order; batches may be released in any order.
+        private var handed: [(range: Range<Offset>, isReleased: Bool)] = []
+
+        mutating func hand(_ records: FetchedRecords) {
+            held += 1
+            handed.append((records.from..<records.next, false))
+        }
+
+        /// What was handed out before a seek, or before the partition was lost, counts no more.
+        mutating func release(_ records: FetchedRecords) {
+            held = max(0, held - 1)
+            let range = records.from..<records.next
+            guard let index = handed.firstIndex(where: { $0.range == range && !$0.isReleased }) else { return }
+            handed[index].isReleased = true
+            let done = handed.prefix { $0.isReleased }
+            if let last = done.last { processed = last.range.upperBound }
+            handed.removeFirst(done.count)
+        }
+
+        /// Reading goes on elsewhere.
+        mutating func move(to offset: Offset) {
+            processed = offset
+            handed = []
+        }
     }
+
+    /// A commit that waits for its turn, or for its answer.
+    struct PendingCommit {
+        var offsets: [TopicPartition: Offset]
+        var member: MemberIdentity
+        var deadline: Instant
+        var completion: (Result<Void, ClientError>) -> Void
+    }
+
+    /// Commits that wait for their turn; beyond that they fail.
+    static let commitsMax = 10_000
 
     package let client: ClusterClient
     package let settings: GroupConsumerSettings
@@ -46,6 +81,8 @@ package final class GroupConsumer {
     var owned: [TopicPartition: Owned] = [:]
     /// Partitions on their way out, and what is to be done when nothing of them is held any more.
     private var leaving: [Leaving] = []
+    var commits: [PendingCommit] = []
+    var isCommitting = false
     private var commitTimer: TimerToken?
     private(set) var isClosed = false
 
@@ -100,25 +137,17 @@ package final class GroupConsumer {
     private func take(_ event: Consumer.Event) {
         switch event {
         case .records(let records):
-            owned[records.partition]?.held += 1
+            owned[records.partition]?.hand(records)
             onEvent?(.records(records))
         case .end(let partition, let offset): onEvent?(.end(partition, offset))
-        case .reset(let partition, _, let offset): owned[partition]?.processed = offset
+        case .reset(let partition, _, let offset): owned[partition]?.move(to: offset)
         case .failed(_, let error): membershipFailed(error)
         }
     }
 
-    /// The batches were processed: their offsets may be committed, and their memory is free.
+    /// The batches were processed: their offsets may be committed when all before them were, and their memory is free.
     package func release(_ records: FetchedRecords) {
-        let partition = records.partition
-        if var state = owned[partition] {
-            state.held = max(0, state.held - 1)
-            // Behind a seek what was fetched before counts no more.
-            if let processed = state.processed, processed >= records.from, processed < records.next {
-                state.processed = records.next
-            }
-            owned[partition] = state
-        }
+        owned[records.partition]?.release(records)
         consumer.release(records)
         settleLeaving()
     }
@@ -132,7 +161,7 @@ package final class GroupConsumer {
     /// Goes on at another offset, which is the next to be committed.
     package func seek(_ partition: TopicPartition, to offset: Offset) {
         guard owned[partition] != nil else { return }
-        owned[partition]?.processed = offset
+        owned[partition]?.move(to: offset)
         consumer.seek(partition, to: offset)
     }
 
@@ -142,7 +171,8 @@ package final class GroupConsumer {
         guard let interval = settings.commitInterval, !isClosed else { return }
         commitTimer = loop.schedule(at: loop.now + interval) { [weak self] in
             guard let self else { return }
-            commit { _ in }
+            // One that is still under way is followed by the next, which brings the same and more.
+            if !isCommitting { commit { _ in } }
             scheduleCommit()
         }
     }

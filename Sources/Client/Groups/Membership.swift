@@ -29,6 +29,6 @@ protocol Membership: AnyObject {
     func start()
     /// Leaves it, or goes away for a while as a static member.
     func leave(deadline: Instant, completion: @escaping () -> Void)
-    /// A commit was refused since the coordinator thinks otherwise of this member.
+    /// A commit, or a look at the group's offsets, was refused since the coordinator thinks otherwise of this member.
     func commitRefused(_ code: ErrorCode)
 }
