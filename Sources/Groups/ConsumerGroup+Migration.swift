@@ -7,6 +7,7 @@
 
 internal import Basics
 package import Bytes
+internal import ClusterImage
 package import Coordination
 package import WireProtocol
 
@@ -162,7 +163,12 @@ extension ConsumerGroup {
             members.append(try converted(groupId, member, classic, context))
         }
         for member in members { group.emitMember(member, &step) }
-        let hash = SubscriptionHash.of(group.subscribedTopics.keys, in: context.image)
+        // In the middle of a rebalance nobody has what moves: a hash that is wrong has the next target made at once.
+        let isWhole = group.subscribedTopics.keys.allSatisfy { name in
+            guard let topic = context.image.topic(named: name) else { return true }
+            return members.reduce(0) { $0 + ($1.assigned[topic.id]?.count ?? 0) } == topic.partitions.count
+        }
+        let hash = isWhole ? SubscriptionHash.of(group.subscribedTopics.keys, in: context.image) : 0
         group.emitEpoch(classic.generation, hash: hash, &step)
         for member in members {
             group.emitTarget(member.id, member.assigned.mapValues { $0.keys.sorted() }, &step)
