@@ -171,8 +171,7 @@ final class Ghost {
     private func heartbeat(_ group: String, _ identity: MemberIdentity) {
         let view = oracle.log[group]
         guard view.refusesHeartbeat(identity.memberId, identity.generation) else { return }
-        // While a coordinator loads, heartbeats of classic members are answered that all is well, as in Kafka.
-        guard world.now - oracle.servesSince > 3_000_000_000 else { return }
+        guard !mayBeLoading else { return }
         let request = HeartbeatRequest {
             $0.groupId = group
             $0.generationId = identity.generation
@@ -180,9 +179,14 @@ final class Ghost {
             $0.groupInstanceId = identity.instanceId
         }
         peer.call(request, version: 4) { response in
+            // It may have waited for a broker that was down.
+            guard !self.mayBeLoading else { return }
             self.heard(response?.errorCode, "heartbeat", group, identity)
         }
     }
+
+    /// While a coordinator loads, heartbeats of classic members are answered that all is well, as in Kafka.
+    private var mayBeLoading: Bool { world.now - oracle.servesSince <= 3_000_000_000 }
 
     private func beat(_ group: String, _ identity: MemberIdentity) {
         guard identity.generation > 0 else { return }

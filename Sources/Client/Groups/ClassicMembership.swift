@@ -21,6 +21,8 @@ final class ClassicMembership: Membership {
     private var heartbeat: TimerToken?
     /// A join, or what leads to one, is under way.
     private var isJoining = false
+    /// Partitions are on their way out; the member rejoins when they are.
+    private var isGivingUp = false
     private var hasLeft = false
     private var lastHeard: Instant
     /// Counts the joins: answers to what was asked before are not looked at.
@@ -147,7 +149,11 @@ final class ClassicMembership: Membership {
         let gained = partitions.filter { !before.contains($0) }
         if !gained.isEmpty || given.isEmpty { owner?.assign(gained) }
         guard !given.isEmpty else { return }
-        owner?.revoke(given, isLost: false) { [weak self] in self?.join(reason: "gave up partitions") }
+        isGivingUp = true
+        owner?.revoke(given, isLost: false) { [weak self] in
+            self?.isGivingUp = false
+            self?.join(reason: "gave up partitions")
+        }
     }
 
     // MARK: Refusals
@@ -158,7 +164,9 @@ final class ClassicMembership: Membership {
         case .memberIdRequired:
             identity.memberId = memberId ?? ""
             sendJoin("joins")
-        case .rebalanceInProgress: rejoin("a rebalance is under way")
+        case .rebalanceInProgress:
+            // Who rejoins says what it still has; what is on its way out would seem to be given up.
+            if isGivingUp { scheduleHeartbeat() } else { rejoin("a rebalance is under way") }
         case .unknownMemberId, .illegalGeneration:
             if code == .unknownMemberId { identity.memberId = "" }
             lose("is not known to the coordinator")
@@ -174,6 +182,7 @@ final class ClassicMembership: Membership {
     /// Others may own already what this member had.
     private func lose(_ reason: String) {
         identity.generation = -1
+        isGivingUp = false
         stopHeartbeats()
         let lost = owned
         owned = []
