@@ -95,6 +95,22 @@ def test_topics_by_expression(cluster):
     assert sorted(done.stdout.split()) == ["logs-a"] * 10 + ["logs-b"] * 10
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_deleted_topic_ends_nobody(cluster, tmp_path, protocol):
+    fill(cluster, "t", 2, 100)
+    fill(cluster, "gone", 1, 100)
+    with open(tmp_path / "out", "w") as out:
+        running = member(cluster, "g", "t", out, "-t", "gone", "--group-protocol", protocol)
+        until(lambda: sum(len(m["assigned"]) for m in members(cluster, "g")) == 3)
+        until(lambda: caught_up(cluster, "g"))
+        martlet(cluster, "topic", "delete", "gone", "-y")
+        lines = "".join(f"{number}:{number}\n" for number in range(1000, 1100))
+        martlet(cluster, "produce", "t", "-K", ":", input=lines)
+        until(lambda: set(map(str, range(1000, 1100))) <= set((tmp_path / "out").read_text().split()))
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0, running.stderr.read()
+
+
 def test_lag_in_records_and_in_time(cluster):
     fill(cluster, "t", 1, 100)
     martlet(cluster, "consume", "t", "-g", "g", "-e", "-q", "-n", "30")
