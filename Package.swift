@@ -69,7 +69,7 @@ let package = Package(
         room(
             "Broker",
             [
-                "Groups", "Coordination", "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
+                "Groups", "Coordination", "Channel", "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
                 "Environment", "Bytes", "Basics",
             ]),
         .executableTarget(
@@ -112,6 +112,7 @@ let package = Package(
             "ClientTests", ["Client", "Channel", "Records", "WireProtocol", "Environment", "Bytes", "Basics"]),
         tests("CommandTests", ["martlet"]),
         tests("ControllerTests", ["Controller", "ClusterImage", "WireProtocol", "Configuration", "Bytes", "Basics"]),
+        tests("ReplicationTests", ["Replication", "Log", "Records", "Reactor", "Environment", "Bytes", "Basics"]),
         tests("RaftTests", ["Raft", "Basics"]),
         tests("CoordinationTests", ["Coordination", "Records", "Bytes", "Basics"]),
         tests(

@@ -67,6 +67,11 @@ enum ApiTable {
         Api(ConsumerGroupHeartbeatRequest.self, ConsumerGroupHeartbeatHandler.handle),
         Api(ConsumerGroupDescribeRequest.self, ConsumerGroupDescribeHandler.handle),
         Api(DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsHandler.handle),
+        Api(AlterPartitionRequest.self, AlterPartitionHandler.handle),
+        Api(AssignReplicasToDirsRequest.self, AssignReplicasToDirsHandler.handle),
+        Api(ElectLeadersRequest.self, ElectLeadersHandler.handle),
+        Api(AlterPartitionReassignmentsRequest.self, AlterPartitionReassignmentsHandler.handle),
+        Api(ListPartitionReassignmentsRequest.self, ListPartitionReassignmentsHandler.handle),
     ].sorted { $0.key.rawValue < $1.key.rawValue }
 
     private static let byNumber: [Api?] = {

@@ -70,7 +70,11 @@ extension Broker {
             loop: controllerLoop, environment: environment, loaded: metadata, snapshots: snapshots
         ) { image, touched, done in self.publish(image, touched, completion: done) }
         let confined = Confined(driver, to: controllerLoop)
-        withState { $0.driver = confined }
+        let changes = Confined(InSyncChanges(loop: controllerLoop, broker: self), to: controllerLoop)
+        withState { state in
+            state.driver = confined
+            state.inSync = changes
+        }
         driver.lead(voters: metadata.voters) { failure in
             if let failure { return completion(.metadata(failure)) }
             self.register(driver, metadata.bootstrap, endpoints, completion)
@@ -210,6 +214,7 @@ extension Broker {
         every(.seconds(10)) { broker in
             for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
         }
+        every(replicaLagMax / 2) { broker in broker.reviewInSync() }
         beginLooking()
         beginMaintenance()
     }

@@ -47,6 +47,7 @@ extension Broker {
     private func close(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
         guard let driver = withState({ $0.driver }) else { return completion(nil) }
         driver.value.stopBackground()
+        withState { $0.inSync }?.value.close()
         driver.value.append(driver.value.controller.fence(identity.nodeId)) { failure in
             // Even if the metadata log takes no more: the data logs are closed, so that nothing of them is scanned.
             if let failure { self.logger.error("broker", "cannot note the stop", [("reason", "\(failure)")]) }

@@ -48,6 +48,8 @@ package final class Broker: Sendable {
     struct State: Sendable {
         var shards: [Confined<Shard>] = []
         var driver: Confined<MetadataDriver>?
+        /// Carries changes of in-sync sets to the controller.
+        var inSync: Confined<InSyncChanges>?
         var listeners: [any ListeningSocket] = []
         var connections = 0
         var held: [HeldConnection] = []
@@ -160,19 +162,21 @@ package final class Broker: Sendable {
                 state.view = view
                 return state.shards
             }
+            // Brokers that came or went may be let into the in-sync sets of all partitions, or have to leave them.
+            let concerned = before.image.brokers == view.image.brokers ? view.changed : nil
             let shared = SharedCounter(shards.count)
             for shard in shards {
                 shard.confinement.post {
                     shard.value.take(view)
                     guard shared.decrement() == 0 else { return }
-                    self.controllerLoop.post { self.applied(completion) }
+                    self.controllerLoop.post { self.applied(concerned, completion) }
                 }
             }
-            if shards.isEmpty { self.controllerLoop.post { self.applied(completion) } }
+            if shards.isEmpty { self.controllerLoop.post { self.applied(concerned, completion) } }
         }
     }
 
-    private func applied(_ completion: Confined<() -> Void>) {
+    private func applied(_ concerned: Set<Uuid>?, _ completion: Confined<() -> Void>) {
         let next = state.withLock { state -> (@Sendable () -> Void)? in
             if state.pendingViews.isEmpty {
                 state.isApplying = false
@@ -182,6 +186,7 @@ package final class Broker: Sendable {
         }
         next?()
         assignDirectories()
+        reviewInSync(concerned)
         completion.value()
     }
 }

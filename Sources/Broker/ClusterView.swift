@@ -27,10 +27,13 @@ final class TopicView: Sendable {
 final class ClusterView: Sendable {
     let image: ClusterImage
     let byId: [Uuid: TopicView]
+    /// Topics that may differ from the view before. Every loop takes every view, in order.
+    let changed: Set<Uuid>
 
-    init(image: ClusterImage, byId: [Uuid: TopicView] = [:]) {
+    init(image: ClusterImage, byId: [Uuid: TopicView] = [:], changed: Set<Uuid> = []) {
         self.image = image
         self.byId = byId
+        self.changed = changed
     }
 
     func topic(_ name: String) -> TopicView? { image.topicIds[name].flatMap { byId[$0] } }
@@ -38,6 +41,17 @@ final class ClusterView: Sendable {
 
     /// All replicas on this node, in no order.
     var replicas: [Partition] { byId.values.flatMap(\.replicas.values) }
+
+    /// The registration of a broker that may be in sync: it lives, and does not shut down (KIP-841).
+    func eligibleEpoch(of broker: NodeId) -> Int64? {
+        guard let registered = image.brokers[broker], !registered.isFenced, !registered.isShuttingDown else { return nil }
+        return registered.epoch
+    }
+
+    /// The registrations of all brokers that may be in sync.
+    var eligibleEpochs: [NodeId: Int64] {
+        image.brokers.compactMapValues { $0.isFenced || $0.isShuttingDown ? nil : $0.epoch }
+    }
 
     /// Live brokers, by id.
     var liveBrokers: [BrokerImage] {

@@ -18,6 +18,8 @@ struct Fetched: Sendable {
     var count = 0
     var replica: Partition?
     var ahead: ReadAhead?
+    /// Of a follower's fetch: where it stands.
+    var follows: (offset: Offset, highWatermark: Offset)?
 
     init(data: FetchResponse.PartitionData, replica: Partition? = nil) {
         self.data = data
@@ -42,7 +44,10 @@ struct Fetched: Sendable {
     }
 
     /// The client must hear of it without waiting.
-    var isUrgent: Bool { data.errorCode.isError || data.divergingEpoch.epoch >= 0 }
+    var isUrgent: Bool {
+        if data.errorCode.isError || data.divergingEpoch.epoch >= 0 || data.preferredReadReplica >= 0 { return true }
+        return follows.map { $0.highWatermark.rawValue < data.highWatermark } ?? false
+    }
 }
 
 /// One look at the partitions of a fetch.
@@ -52,11 +57,19 @@ struct FetchReader: Sendable {
 
     enum Subject: Sendable {
         case settled(Fetched)
-        case log(FetchedPartition, Partition)
+        case log(FetchedPartition, Partition, isLed: Bool)
+    }
+
+    /// How far the reader may see.
+    enum Limit {
+        /// Everything: a follower.
+        case logEnd
+        case highWatermark
+        case lastStable
     }
 
     let subjects: [Subject]
-    let isCommittedOnly: Bool
+    let limit: Limit
     let bytesMax: Int
     let logger: Logger
 
@@ -69,7 +82,14 @@ struct FetchReader: Sendable {
         for subject in subjects {
             switch subject {
             case .settled(let answer): found.append(answer)
-            case .log(let state, let replica):
+            case .log(let state, let replica, let isLed):
+                if !isLed, state.fetchOffset > replica.highWatermark.rawValue,
+                    state.fetchOffset <= replica.log.endOffset.rawValue
+                {
+                    // The leader may have committed it, and this follower not heard of it (KIP-392).
+                    found.append(Fetched(state, .offsetNotAvailable))
+                    continue
+                }
                 guard let answer = read(state, replica, budget: budget, isFirst: isFirst, wait) else { return nil }
                 budget = max(0, budget - answer.count)
                 isFirst = isFirst && answer.count == 0
@@ -84,14 +104,22 @@ struct FetchReader: Sendable {
     ) -> Fetched? {
         let highWatermark = replica.highWatermark
         let lastStable = replica.lastStableOffset
-        let limit = isCommittedOnly ? lastStable : highWatermark
+        let limit =
+            switch self.limit {
+            case .logEnd: replica.log.endOffset
+            case .highWatermark: highWatermark
+            case .lastStable: lastStable
+            }
         var found = Fetched(
             data: FetchResponse.PartitionData { $0.partitionIndex = state.partition }, replica: replica)
         found.data.records = .bytes(.empty)
         found.data.abortedTransactions = nil
         found.data.highWatermark = highWatermark.rawValue
         found.data.lastStableOffset = lastStable.rawValue
-        if let diverging = divergence(state, replica) {
+        if self.limit == .logEnd {
+            found.follows = (Offset(state.fetchOffset), Offset(state.knownHighWatermark))
+        }
+        if let diverging = replica.divergence(state) {
             found.data.divergingEpoch = diverging
             found.data.logStartOffset = replica.log.startOffset.rawValue
             return found
@@ -101,7 +129,7 @@ struct FetchReader: Sendable {
                 from: Offset(state.fetchOffset), limit: limit, countMax: min(Int(max(0, state.bytesMax)), budget),
                 wholeFirst: isFirst, wait)
             found.data.logStartOffset = read.startOffset.rawValue
-            if isCommittedOnly {
+            if self.limit == .lastStable {
                 found.data.abortedTransactions = try aborted(read, from: Offset(state.fetchOffset), replica, wait)
             }
             found.count = read.count
@@ -153,12 +181,15 @@ struct FetchReader: Sendable {
             throw .storage(error)
         }
     }
+}
 
-    /// A fetcher whose last epoch this log does not know, or ended earlier, is told where to cut (KIP-595).
-    private func divergence(_ state: FetchedPartition, _ replica: Partition) -> FetchResponse.EpochEndOffset? {
-        guard state.lastFetchedEpoch >= 0 else { return nil }
+extension Partition {
+    /// A fetcher whose last epoch this log does not know, or ended earlier, is told where to cut (KIP-595); nil if the logs
+    /// agree, or if the log does not have the offset any more.
+    func divergence(_ state: FetchedPartition) -> FetchResponse.EpochEndOffset? {
+        guard state.lastFetchedEpoch >= 0, state.fetchOffset >= log.startOffset.rawValue else { return nil }
         let asked = LeaderEpoch(state.lastFetchedEpoch)
-        guard let answer = replica.log.epochs.endOffset(for: asked, end: replica.log.endOffset) else { return nil }
+        guard let answer = log.epochs.endOffset(forReader: asked, end: log.endOffset) else { return nil }
         guard answer.epoch < asked || answer.end.rawValue < state.fetchOffset else { return nil }
         return FetchResponse.EpochEndOffset {
             $0.epoch = answer.epoch.rawValue

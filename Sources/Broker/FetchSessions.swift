@@ -18,6 +18,8 @@ struct FetchedPartition {
     var currentLeaderEpoch: Int32 = -1
     var lastFetchedEpoch: Int32 = -1
     var logStartOffset: Int64 = -1
+    /// The high watermark that a follower knows; the greatest number if it is not to be told of a higher one at once.
+    var knownHighWatermark: Int64 = .max
     /// Told last; -2 when nothing was told yet.
     var toldHighWatermark: Int64 = -2
     var toldStartOffset: Int64 = -2
@@ -54,6 +56,7 @@ final class FetchSession {
         known.currentLeaderEpoch = fresh.currentLeaderEpoch
         known.lastFetchedEpoch = fresh.lastFetchedEpoch
         known.logStartOffset = fresh.logStartOffset
+        known.knownHighWatermark = fresh.knownHighWatermark
         partitions[key] = known
     }
 

@@ -35,6 +35,19 @@ extension ReplicaFolders {
         }
     }
 
+    /// The log of `id` was cut: what the checkpoints of its folder say of it is to be true again.
+    func noteCut(_ id: TopicPartition) throws(StorageError) {
+        guard let folder = state.withLock({ $0.replicas[id]?.folder }) else { return }
+        try writeCheckpoints(of: folder)
+        try writeCleaned()
+    }
+
+    /// The id of the folder that `replica` is in; zero if it is not known.
+    func directoryId(of replica: Partition?) -> Uuid {
+        guard let replica, let index = folders.firstIndex(where: { $0.standing === replica.folder }) else { return .zero }
+        return directoryIds[index]
+    }
+
     private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
         let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
         var checkpoints = LogFolder.Checkpoints()

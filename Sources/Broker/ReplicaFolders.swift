@@ -93,7 +93,7 @@ final class ReplicaFolders: Sendable {
             guard let topic = image.topics[id] else { continue }
             byId[id] = follow(topic, before: before.byId[id], image: image)
         }
-        return ClusterView(image: image, byId: byId)
+        return ClusterView(image: image, byId: byId, changed: ids)
     }
 
     /// Checkpoints are by name; those of a deleted topic must not be taken for those of a new one.
@@ -108,6 +108,7 @@ final class ReplicaFolders: Sendable {
 
     private func follow(_ topic: TopicImage, before: TopicView?, image: ClusterImage) -> TopicView {
         let configuration = configuration(of: topic, image)
+        letGo(topic, before)
         create(topic, before: before)
         var replicas: [Int32: Partition] = [:]
         for (index, partition) in topic.sortedPartitions where partition.replicas.contains(localId) {
@@ -125,6 +126,15 @@ final class ReplicaFolders: Sendable {
             }
         }
         return TopicView(image: topic, configuration: configuration, replicas: replicas)
+    }
+
+    /// Retires replicas that were moved to other brokers.
+    private func letGo(_ topic: TopicImage, _ before: TopicView?) {
+        guard let before else { return }
+        let gone = before.replicas.filter { !(topic.partitions[$0.key]?.replicas.contains(localId) ?? false) }
+        guard !gone.isEmpty else { return }
+        retire(TopicView(image: before.image, configuration: before.configuration, replicas: gone))
+        forgetCheckpoints()
     }
 
     /// Makes the folders of partitions that are new here, all at once.
@@ -156,16 +166,21 @@ final class ReplicaFolders: Sendable {
     ) {
         replica.log.configuration = LogConfiguration(configuration, of: replica.id)
         replica.setSyncPolicy(SyncPolicy(configuration))
-        guard partition.leader == localId else { return replica.resign() }
-        // No more replicas can be in sync than there are.
-        let minimum = min(configuration.minimumInSync, partition.replicas.count)
-        if let leader = replica.leader, leader.epoch == partition.leaderEpoch {
-            replica.setMinimumInSync(minimum)
-            return
+        let loop = environment.loops[Int(replica.id.partition) % environment.loops.count]
+        if partition.leader == localId {
+            // No more replicas can be in sync than there are.
+            replica.lead(
+                as: localId, epoch: partition.leaderEpoch,
+                LeaderState(
+                    partitionEpoch: partition.partitionEpoch, replicas: partition.replicas, inSync: partition.inSync,
+                    isRecovering: partition.isRecovering),
+                minimumInSync: min(configuration.minimumInSync, partition.replicas.count), at: environment.clock.now,
+                on: loop)
+        } else if partition.leader != .none {
+            replica.follow(partition.leader, epoch: partition.leaderEpoch, on: loop)
+        } else {
+            replica.resign()
         }
-        replica.lead(
-            as: localId, epoch: partition.leaderEpoch, partitionEpoch: partition.partitionEpoch,
-            inSync: partition.inSync, minimumInSync: minimum)
     }
 
     private func open(

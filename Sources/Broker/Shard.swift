@@ -64,6 +64,8 @@ final class Shard {
     private(set) var view: ClusterView
     /// The group coordinators of this loop.
     let groups: GroupDriver
+    /// The replicas that this loop fetches for.
+    let fetchers: ReplicaFetchers
     /// The shards of all loops.
     private(set) lazy var peers = broker.withState { $0.shards }
     var sessions: FetchSessions
@@ -84,12 +86,14 @@ final class Shard {
         self.logger = logger
         self.view = view
         groups = GroupDriver(.groups(broker.node), loop: loop, broker: broker, view: view)
+        fetchers = ReplicaFetchers(loop: loop, broker: broker)
         sessions = FetchSessions(max: limits.fetchSessionsMax / broker.environment.loops.count)
     }
 
     /// Takes a newer view.
     func take(_ view: ClusterView) {
         self.view = view
+        fetchers.take(view)
         groups.take(view)
     }
 
@@ -148,6 +152,7 @@ final class Shard {
     /// Answers what is under way, closes all connections, then calls back.
     func end(_ completion: @escaping () -> Void) {
         isEnding = true
+        fetchers.close()
         ended = completion
         guard !connections.isEmpty else { return finishEnding() }
         for connection in inOrder { connection.end() }

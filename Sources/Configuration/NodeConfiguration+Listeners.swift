@@ -10,6 +10,14 @@ extension NodeConfiguration {
         return own.filter { !controllerListenerNames.contains($0.name) }
     }
 
+    /// The listener by which brokers reach each other: the one that is named, else the first that speaks
+    /// `security.inter.broker.protocol`.
+    package var interBrokerListener: String {
+        if let name = self["inter.broker.listener.name"] { return name.uppercased() }
+        let spoken = self["security.inter.broker.protocol"]
+        return (brokerListeners.first { $0.protocolName == spoken } ?? brokerListeners.first)?.name ?? ""
+    }
+
     /// The endpoint of the own controller: a listener if there is one, else what the quorum is told.
     package var controllerEndpoint: Listener? {
         (advertised + listeners).first { controllerListenerNames.contains($0.name) }

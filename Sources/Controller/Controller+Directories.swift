@@ -2,8 +2,7 @@
 
 package import Basics
 package import ClusterImage
-internal import Configuration
-internal import WireProtocol
+package import WireProtocol
 
 /// A replica and the folder that it is in.
 package struct DirectoryAssignment: Hashable, Sendable {
@@ -41,19 +40,65 @@ extension Controller {
         return records
     }
 
+    /// Decides an AssignReplicasToDirs request (KIP-858). A replica in a folder that failed leaves the in-sync set.
+    package func assignReplicas(
+        _ request: AssignReplicasToDirsRequest
+    ) -> Decision<AssignReplicasToDirsResponse> {
+        var decision = Decision(reply: AssignReplicasToDirsResponse())
+        let broker = NodeId(request.brokerId)
+        guard let registered = image.brokers[broker], registered.epoch == request.brokerEpoch else {
+            decision.reply.errorCode = .staleBrokerEpoch
+            return decision
+        }
+        guard image.recordVersions.partition >= 1 else {
+            decision.reply.errorCode = .unsupportedVersion
+            return decision
+        }
+        for folder in request.directories {
+            var answer = AssignReplicasToDirsResponse.DirectoryData { $0.id = folder.id }
+            for topic in folder.topics {
+                answer.topics.append(
+                    AssignReplicasToDirsResponse.TopicData {
+                        $0.topicId = topic.topicId
+                        for asked in topic.partitions {
+                            let code = assign(
+                                asked.partitionIndex, of: topic.topicId, to: folder.id, registered, &decision.records)
+                            $0.partitions.append(
+                                AssignReplicasToDirsResponse.PartitionData {
+                                    $0.partitionIndex = asked.partitionIndex
+                                    $0.errorCode = code
+                                })
+                        }
+                    })
+            }
+            decision.reply.directories.append(answer)
+        }
+        return decision
+    }
+
+    private func assign(
+        _ index: Int32, of topicId: Uuid, to folder: Uuid, _ broker: BrokerImage, _ records: inout [VersionedRecord]
+    ) -> ErrorCode {
+        guard let topic = image.topics[topicId] else { return .unknownTopicId }
+        guard let partition = topic.partitions[index] else { return .unknownTopicOrPartition }
+        guard partition.replicas.contains(broker.id) else { return .notLeaderOrFollower }
+        let isLost = !broker.isOnline(folder)
+        var change = change(of: partition, topic, BrokerChange(removed: isLost ? broker.id : nil))
+        change.directories[broker.id] = folder
+        if isLost { change.inSync.removeAll { $0 == broker.id } }
+        if let record = record(of: change, topic, index) { records.append(record) }
+        return .none
+    }
+
     /// Takes folders of `broker` out of its registration; the partitions in them lose it as leader and in-sync replica.
     package func directoriesOffline(_ offline: [Uuid], of broker: NodeId) -> [VersionedRecord] {
         guard let registered = image.brokers[broker] else { return [] }
         let gone = registered.directories.filter { offline.contains($0) }
         let left = registered.directories.filter { !offline.contains($0) }
         guard !gone.isEmpty, !left.isEmpty else { return [] }
-        var records: [VersionedRecord] = []
-        for topic in image.topics.values.sorted(by: { $0.id < $1.id }) {
-            for (index, partition) in topic.sortedPartitions {
-                guard let directory = partition.directory(of: broker), gone.contains(directory) else { continue }
-                guard let change = withdrawal(of: broker, from: partition, topic, index) else { continue }
-                records.append(VersionedRecord(.partitionChange(change), image.recordVersions.partition))
-            }
+        let records = changes(BrokerChange(removed: broker)) { partition in
+            guard partition.leader == broker || partition.inSync.contains(broker) else { return false }
+            return partition.directory(of: broker).map(gone.contains) ?? false
         }
         let change = BrokerRegistrationChangeRecord {
             $0.brokerId = broker.rawValue
@@ -61,38 +106,5 @@ extension Controller {
             $0.logDirs = left
         }
         return records + [VersionedRecord(.brokerRegistrationChange(change), 2)]
-    }
-
-    /// What changes in a partition when `broker` serves it no more; nil if nothing does. Another in-sync replica leads, or
-    /// nobody. Where eligible leaders are on, the last in-sync replica becomes one (KIP-966), else it stays in sync.
-    private func withdrawal(
-        of broker: NodeId, from partition: PartitionImage, _ topic: TopicImage, _ index: Int32
-    ) -> PartitionChangeRecord? {
-        guard partition.leader == broker || partition.inSync.contains(broker) else { return nil }
-        let left = partition.inSync.filter { $0 != broker }
-        let hasEligible = image.level(of: "eligible.leader.replicas.version") > 0
-        let minimum = min(minimumInSync(of: topic), partition.replicas.count)
-        return PartitionChangeRecord {
-            $0.topicId = topic.id
-            $0.partitionId = index
-            if partition.leader == broker {
-                $0.leader = (partition.replicas.first { left.contains($0) && isServing(partition, on: $0) } ?? .none).rawValue
-            }
-            if !left.isEmpty || hasEligible, left != partition.inSync { $0.isr = left.map(\.rawValue) }
-            guard hasEligible, left.count < minimum else { return }
-            let eligible = Set(partition.eligibleLeaders).union(partition.inSync).subtracting(left).sorted()
-            if eligible != partition.eligibleLeaders { $0.eligibleLeaderReplicas = eligible.map(\.rawValue) }
-        }
-    }
-
-    private func minimumInSync(of topic: TopicImage) -> Int {
-        let layers = layers(topic: image.configuration(.topic, topic.name))
-        return layers["min.insync.replicas"].flatMap { Int($0) } ?? 1
-    }
-
-    /// Whether the replica on `broker` can lead: the broker lives and the folder is one that it serves.
-    func isServing(_ partition: PartitionImage, on broker: NodeId) -> Bool {
-        guard let registered = image.brokers[broker], !registered.isFenced else { return false }
-        return registered.isOnline(partition.directory(of: broker))
     }
 }

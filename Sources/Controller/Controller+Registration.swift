@@ -97,9 +97,10 @@ extension Controller {
         return [VersionedRecord(.registerController(record), 0)]
     }
 
-    /// Registers a broker, fenced; partitions that a former incarnation led lose their leader. `epoch` is the offset
-    /// that the registration will have. The caller knows that the former incarnation is dead.
-    package func register(_ broker: BrokerDescription, epoch: Offset) -> [VersionedRecord] {
+    /// Registers a broker, fenced; what a former incarnation led is led by others. `epoch` is the offset that the
+    /// registration will have. The caller knows that the former incarnation is dead; `stoppedInOrder`: and that it has lost
+    /// nothing.
+    package func register(_ broker: BrokerDescription, epoch: Offset, stoppedInOrder: Bool = true) -> [VersionedRecord] {
         let record = RegisterBrokerRecord {
             $0.brokerId = broker.id.rawValue
             $0.incarnationId = broker.incarnation
@@ -117,10 +118,10 @@ extension Controller {
             }
         }
         return [VersionedRecord(.registerBroker(record), image.recordVersions.registerBroker)]
-            + partitionChanges { $0.leader == broker.id ? NodeId.none : nil }
+            + partitionsOfFormer(broker.id, stoppedInOrder: stoppedInOrder)
     }
 
-    /// Lets a registered broker lead again: partitions without a leader whose in-sync set holds it get it as leader.
+    /// Lets a registered broker lead again: partitions without a leader look for one anew.
     package func unfence(_ broker: NodeId) -> [VersionedRecord] {
         guard let registered = image.brokers[broker], registered.isFenced else { return [] }
         let change = BrokerRegistrationChangeRecord {
@@ -128,11 +129,7 @@ extension Controller {
             $0.brokerEpoch = registered.epoch
             $0.fenced = -1
         }
-        return [VersionedRecord(.brokerRegistrationChange(change), 0)]
-            + partitionChanges { partition in
-                guard partition.leader == .none, registered.isOnline(partition.directory(of: broker)) else { return nil }
-                return partition.inSync.contains(broker) || partition.replicas == [broker] ? broker : nil
-            }
+        return [VersionedRecord(.brokerRegistrationChange(change), 0)] + partitionsUnfenced(for: broker)
     }
 
     /// Fences a broker that stops in order.
@@ -145,28 +142,5 @@ extension Controller {
             $0.inControlledShutdown = 1
         }
         return [VersionedRecord(.brokerRegistrationChange(change), 1)]
-    }
-
-    private func partitionChanges(_ leader: (PartitionImage) -> NodeId?) -> [VersionedRecord] {
-        var records: [VersionedRecord] = []
-        for topic in image.topics.values.sorted(by: { $0.id < $1.id }) {
-            for (index, partition) in topic.sortedPartitions {
-                guard let leader = leader(partition) else { continue }
-                let isOutside = leader != .none && !partition.inSync.contains(leader)
-                let change = PartitionChangeRecord {
-                    $0.partitionId = index
-                    $0.topicId = topic.id
-                    $0.leader = leader.rawValue
-                    guard isOutside else { return }
-                    $0.isr = [leader.rawValue]
-                    let others = partition.eligibleLeaders.filter { $0 != leader }
-                    if others != partition.eligibleLeaders { $0.eligibleLeaderReplicas = others.map(\.rawValue) }
-                }
-                let isElected = isOutside && !partition.eligibleLeaders.isEmpty
-                records.append(
-                    VersionedRecord(.partitionChange(change), isElected ? image.recordVersions.partition : 0))
-            }
-        }
-        return records
     }
 }

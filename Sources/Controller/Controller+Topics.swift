@@ -118,19 +118,23 @@ extension Controller {
     /// Partitions that one topic may have.
     static let partitionsPerTopicMax: Int32 = 100_000
 
-    /// Spreads replicas over the brokers: consecutive partitions begin at consecutive brokers.
-    mutating func place(partitions: Int, factor: Int) throws(Refusal) -> [[NodeId]] {
-        let brokers = usableBrokers.map(\.id)
-        guard factor <= brokers.count else {
-            throw Refusal(
-                .invalidReplicationFactor,
-                "Unable to replicate the partition \(factor) time(s): The target replication factor of \(factor)"
-                    + " cannot be reached because only \(brokers.count) broker(s) are registered or some brokers have"
-                    + " all their log directories cordoned.")
+    /// Spreads replicas over racks and brokers; `existing`: the partitions that the topic has already.
+    mutating func place(partitions: Int, factor: Int, existing: [[NodeId]] = []) throws(Refusal) -> [[NodeId]] {
+        let candidates = image.brokers.values.filter { !$0.isShuttingDown && !$0.isCordoned }.map {
+            StripedPlacement.Candidate(id: $0.id, rack: $0.rack, isFenced: $0.isFenced)
         }
-        let first = randomIndex(below: brokers.count)
-        return (0..<partitions).map { partition in
-            (0..<factor).map { brokers[(first + partition + $0) % brokers.count] }
+        return try withRandom { random throws(Refusal) in
+            var placement = StripedPlacement(candidates, existing: existing, using: &random)
+            guard factor <= placement.count, placement.livingCount > 0 else {
+                let reason = placement.livingCount == 0
+                    ? "All brokers are currently fenced or in controlled shutdown, or have all their log directories cordoned."
+                    : "The target replication factor of \(factor)"
+                        + " cannot be reached because only \(placement.count) broker(s) are registered or some brokers have"
+                        + " all their log directories cordoned."
+                throw Refusal(
+                    .invalidReplicationFactor, "Unable to replicate the partition \(factor) time(s): \(reason)")
+            }
+            return (0..<partitions).map { _ in placement.next(factor: factor, using: &random) }
         }
     }
 
@@ -159,6 +163,7 @@ extension Controller {
             ordered.append(replicas)
         }
         try checkManual(ordered, factor: nil)
+        try checkLiving(ordered)
         return ordered
     }
 
@@ -188,13 +193,21 @@ extension Controller {
         }
     }
 
+    /// A new partition has somebody who leads it.
+    private func checkLiving(_ assignments: [[NodeId]]) throws(Refusal) {
+        guard let index = assignments.firstIndex(where: { !$0.contains(where: isActive) }) else { return }
+        throw Refusal(
+            .invalidReplicaAssignment, "All brokers specified in the manual partition assignment for partition \(index) are"
+                + " fenced or in controlled shutdown.")
+    }
+
     private func partitionRecord(topic: Uuid, _ index: Int32, _ replicas: [NodeId]) -> VersionedRecord {
-        let inSync = replicas.filter { id in usableBrokers.contains { $0.id == id } }
+        let inSync = replicas.filter(isActive)
         let record = PartitionRecord {
             $0.partitionId = index
             $0.topicId = topic
             $0.replicas = replicas.map(\.rawValue)
-            $0.isr = (inSync.isEmpty ? replicas : inSync).map(\.rawValue)
+            $0.isr = inSync.map(\.rawValue)
             $0.leader = inSync.first?.rawValue ?? -1
             $0.leaderEpoch = 0
             $0.partitionEpoch = 0
@@ -256,8 +269,10 @@ extension Controller {
                         + " \(assignments.count) assignment(s) were specified.")
             }
             try checkManual(assignments, factor: factor)
+            try checkLiving(assignments)
         } else {
-            assignments = try place(partitions: added, factor: factor)
+            assignments = try place(
+                partitions: added, factor: factor, existing: topic.sortedPartitions.map(\.image.replicas))
         }
         return assignments.enumerated().map { partitionRecord(topic: topic.id, Int32(before + $0), $1) }
     }

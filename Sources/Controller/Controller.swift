@@ -51,12 +51,9 @@ package struct Controller: Sendable {
 
     mutating func newId() -> Uuid { Uuid.random(using: &randomState) }
 
-    mutating func randomIndex(below count: Int) -> Int { Int.random(in: 0..<count, using: &randomState) }
-
-    /// Brokers that may be given replicas, by id.
-    var usableBrokers: [BrokerImage] {
-        image.brokers.values.filter { !$0.isFenced && !$0.isShuttingDown }.sorted { $0.id < $1.id }
-    }
+    mutating func withRandom<Result>(
+        _ body: (inout SeededRandom) throws(Refusal) -> Result
+    ) throws(Refusal) -> Result { try body(&randomState) }
 
     // MARK: Producer ids
 

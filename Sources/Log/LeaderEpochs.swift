@@ -46,6 +46,12 @@ package struct LeaderEpochs: Hashable, Sendable {
         return (entries[index].epoch, next)
     }
 
+    /// The same for one who reads on behind a record of `epoch`: where all epochs of this log are greater, that one ends
+    /// where the first begins. Nil if the log has no epochs at all.
+    package func endOffset(forReader epoch: LeaderEpoch, end: Offset) -> (epoch: LeaderEpoch, end: Offset)? {
+        endOffset(for: epoch, end: end) ?? entries.first.map { (epoch, $0.start) }
+    }
+
     /// The epoch that wrote `offset`.
     package func epoch(at offset: Offset) -> LeaderEpoch? { entries.last { $0.start <= offset }?.epoch }
 

@@ -19,6 +19,14 @@ extension PartitionLog {
         }
     }
 
+    /// Forgets epochs that have no record: those of a leader that wrote nothing before another one came.
+    package func forgetEmptyEpochs() {
+        let end = endOffset
+        leaderEpochs.withLock { epochs in
+            if epochs.truncate(to: end) { hasUnwrittenEpochs.store(true, ordering: .relaxed) }
+        }
+    }
+
     /// Writes the checkpoint if it lacks something.
     func writeEpochs(_ fileSystem: any FileSystem) throws(StorageError) {
         guard hasUnwrittenEpochs.exchange(false, ordering: .acquiringAndReleasing) else { return }

@@ -48,6 +48,8 @@ package enum AppendResult: Sendable {
 package enum AppendRefusal: Hashable, Sendable {
     case notLeader
     case notEnoughReplicas
+    /// The records are written, and stand in fewer logs than `min.insync.replicas` by now.
+    case notEnoughReplicasAfterAppend
     case outOfOrderSequence
     case fencedProducerEpoch
     /// A transaction's end from a coordinator that was replaced.
@@ -88,16 +90,25 @@ extension Partition {
 
     /// Takes what is queued and plans where it goes; ends the writer's turn if there is nothing.
     func decide(on loop: any EventLoop) {
-        let taken = state.withLock { state -> (requests: [AppendRequest], epoch: LeaderEpoch)? in
+        enum Turn { case none, other(@Sendable () -> Void), append([AppendRequest], LeaderEpoch) }
+        let turn = state.withLock { state -> Turn in
+            if !state.laneWaiters.isEmpty { return .other(state.laneWaiters.removeFirst()) }
             guard !state.queue.isEmpty, let leader = state.leader else {
                 state.isWriting = false
-                return nil
+                return .none
             }
             let requests = state.queue
             state.queue = []
-            return (requests, leader.epoch)
+            return .append(requests, leader.epoch)
         }
-        guard let (requests, epoch) = taken else { return }
+        switch turn {
+        case .none: break
+        case .other(let body): body()
+        case .append(let requests, let epoch): append(requests, epoch, on: loop)
+        }
+    }
+
+    private func append(_ requests: [AppendRequest], _ epoch: LeaderEpoch, on loop: any EventLoop) {
         let plan = log.plan(requests.count == 1 ? requests[0].batches : requests.flatMap(\.batches), epoch: epoch)
         loop.proceed { self.write(plan, for: requests, on: loop) }
     }
@@ -122,16 +133,19 @@ extension Partition {
         let end = plan.endOffset
         let results = results(of: plan, for: requests)
         let unsynced = end - Offset(log.recoveryPoint.load(ordering: .acquiring))
-        let (committed, waitsForSync, more) = state.withLock { state -> (Offset?, Bool, Bool) in
+        let (committed, waitsForSync, more, followers) = state.withLock { state -> (Offset?, Bool, Bool, [Watcher]) in
             let waitsForSync = unsynced >= state.syncPolicy.recordsMax
-            if state.queue.isEmpty { state.isWriting = false }
-            guard state.leader != nil else { return (nil, waitsForSync, !state.queue.isEmpty) }
+            let more = state.hasMore
+            if !more { state.isWriting = false }
+            guard state.leader != nil else { return (nil, waitsForSync, more, []) }
             if !waitsForSync { state.leader?.localLogEnded(at: end) }
             for index in requests.indices {
                 state.hold(requests[index], results[index], end: end, waitsForSync: waitsForSync)
             }
-            return (state.leader?.highWatermark, waitsForSync, !state.queue.isEmpty)
+            let followers = state.takeReplicaWatchers { _ in true }
+            return (state.leader?.highWatermark, waitsForSync, more, followers)
         }
+        for watcher in followers { watcher.notify() }
         for index in requests.indices where !requests[index].waits(forSync: waitsForSync) {
             requests[index].completion(.done(results[index]))
         }
@@ -140,6 +154,7 @@ extension Partition {
             releaseCommitted(at: committed)
             if committed < end {
                 for request in requests where request.waits(forSync: waitsForSync) { request.completion(.parked) }
+                refuseTooFewInSync()
             }
         } else {
             for request in requests where request.waits(forSync: waitsForSync) {

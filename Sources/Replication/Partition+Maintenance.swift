@@ -16,7 +16,7 @@ extension Partition {
         }
         guard isMine else { return false }
         // The next in the queue is written, or the lane is idle again.
-        defer { loop.post { self.decide(on: loop) } }
+        defer { endTurn(on: loop) }
         try log.rollActive()
         return true
     }

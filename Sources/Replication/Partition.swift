@@ -23,12 +23,17 @@ package final class Partition: Sendable {
     /// Called when records wait for a sync, on any thread; it must not block.
     let onSyncDue: @Sendable (Partition) -> Void
     let state: Mutex<State>
-    private let committedEnd: Atomic<Int64>
+    let committedEnd: Atomic<Int64>
 
     struct State: Sendable {
         var leader: PartitionLeader?
+        var follower: PartitionFollower?
+        /// Counts changes of role: one that waits for the lane is void when another has come.
+        var roleNumber: UInt64 = 0
         var queue: [AppendRequest] = []
         var isWriting = false
+        /// Who needs the lane for something else than appending as the leader, in order; they come before the queue.
+        var laneWaiters: [@Sendable () -> Void] = []
         /// Appended requests that wait for their records to be committed, in the order of their offsets.
         var unacknowledged: [Unacknowledged] = []
         var syncPolicy = SyncPolicy()
@@ -36,7 +41,12 @@ package final class Partition: Sendable {
         var unsynced: [Unsynced] = []
         var hasSyncTimer = false
         var watchers: [Watcher] = []
+        /// Fetches of followers that found nothing new.
+        var replicaWatchers: [ReplicaWatcher] = []
         var nextWatcher: UInt64 = 0
+
+        /// Whether somebody waits for the lane.
+        var hasMore: Bool { !queue.isEmpty || !laneWaiters.isEmpty }
 
         /// Keeps a written request whose answer waits.
         mutating func hold(_ request: AppendRequest, _ result: AppendResult, end: Offset, waitsForSync: Bool) {
@@ -85,42 +95,17 @@ package final class Partition: Sendable {
 
     /// The leader's state, or nil on a follower.
     package var leader: PartitionLeader? { state.withLock { $0.leader } }
-
-    /// Leads from now on, in `epoch`.
-    package func lead(
-        as localId: NodeId, epoch: LeaderEpoch, partitionEpoch: Int32, inSync: [NodeId], minimumInSync: Int
-    ) {
-        log.beginEpoch(epoch)
-        let end = countedEnd(state.withLock { $0.syncPolicy })
-        let committed = highWatermark
-        let leader = PartitionLeader(
-            localId: localId, epoch: epoch, partitionEpoch: partitionEpoch, inSync: inSync,
-            minimumInSync: minimumInSync, logEnd: end, highWatermark: committed)
-        state.withLock { $0.leader = leader }
-        raiseHighWatermark(to: leader.highWatermark)
-        if end < log.endOffset { onSyncDue(self) }
-    }
-
-    /// Leads no more: what is queued is refused, waiting producers are told, watchers look anew.
-    package func resign() {
-        let (waiting, watchers) = state.withLock { state in
-            let completions = state.queue.map(\.completion) + state.unacknowledged.map(\.completion)
-                + state.unsynced.map(\.completion)
-            let watchers = state.watchers
-            state.leader = nil
-            state.queue = []
-            state.unacknowledged = []
-            state.unsynced = []
-            state.watchers = []
-            return (completions, watchers)
-        }
-        for completion in waiting { completion(.done(.refused(.notLeader))) }
-        for watcher in watchers { watcher.notify() }
-    }
+    /// The epoch that this replica leads in; nil if it does not lead.
+    package var leaderEpoch: LeaderEpoch? { state.withLock { $0.leader?.epoch } }
+    /// The follower's state; nil on a leader, and where there is no leader to follow.
+    package var follower: PartitionFollower? { state.withLock { $0.follower } }
 
     /// Changes what the topic's configuration says.
     package func setMinimumInSync(_ count: Int) {
-        state.withLock { $0.leader?.minimumInSync = count }
+        state.withLock { state in
+            guard state.leader?.minimumInSync != count else { return }
+            state.leader?.minimumInSync = count
+        }
     }
 
     /// Raises the published high watermark, and wakes those who wait for it.
@@ -129,8 +114,11 @@ package final class Partition: Sendable {
         guard offset.rawValue > before else { return }
         log.settleTransactions(below: offset)
         let (released, watchers) = state.withLock { state -> ([Unacknowledged], [Watcher]) in
-            let watchers = state.watchers
+            var watchers = state.watchers
             if !watchers.isEmpty { state.watchers = [] }
+            if !state.replicaWatchers.isEmpty {
+                watchers += state.takeReplicaWatchers { $0.highWatermark < offset }
+            }
             guard let first = state.unacknowledged.first, first.committedAt <= offset else { return ([], watchers) }
             let count = state.unacknowledged.prefix { $0.committedAt <= offset }.count
             let released = Array(state.unacknowledged.prefix(count))
@@ -166,6 +154,9 @@ package final class Partition: Sendable {
 
     /// Forgets a watcher; nothing happens if it was called already.
     package func unwatch(_ token: WatchToken) {
-        state.withLock { state in state.watchers.removeAll { $0.id == token.id } }
+        state.withLock { state in
+            state.watchers.removeAll { $0.id == token.id }
+            state.replicaWatchers.removeAll { $0.id == token.id }
+        }
     }
 }

@@ -13,23 +13,23 @@ internal import WireProtocol
 
 enum FetchHandler {
     static func handle(_ request: FetchRequest, _ call: Call) {
-        let replica = call.version >= 15 ? request.replicaState.replicaId : request.replicaId
-        guard replica < 0 else {
-            return call.answer(FetchResponse { $0.errorCode = .invalidRequest })
-        }
         FetchOperation(request, call).start()
     }
 }
 
 /// One Fetch request under way. Owner: the loop of its connection.
 final class FetchOperation {
-    private let request: FetchRequest
-    private let call: Call
-    private let byId: Bool
+    let request: FetchRequest
+    let call: Call
+    let byId: Bool
+    /// The broker that fetches as a follower; nil for a consumer.
+    let follower: NodeId?
+    /// Why the leader does not count what the follower says it holds.
+    var refused: [PartitionKey: ErrorCode] = [:]
     private var session: FetchSession?
     private var isFull = false
     /// The partitions of this fetch in the order of service.
-    private var wanted: [(key: PartitionKey, state: FetchedPartition)] = []
+    private(set) var wanted: [(key: PartitionKey, state: FetchedPartition)] = []
     private var timer: TimerToken?
     private var watches: [(partition: Partition, token: Partition.WatchToken)] = []
     private var isDone = false
@@ -42,14 +42,17 @@ final class FetchOperation {
         self.request = request
         self.call = call
         byId = call.version >= 13
+        let replica = call.version >= 15 ? request.replicaState.replicaId : request.replicaId
+        follower = replica < 0 ? nil : NodeId(replica)
     }
 
-    private var shard: Shard { call.shard }
+    var shard: Shard { call.shard }
 
     func start() {
         if let code = openSession() {
             return call.answer(FetchResponse { $0.errorCode = code })
         }
+        if let follower { note(follower) }
         let deadline = call.loop.now + .milliseconds(Int64(max(0, request.maxWaitMs)))
         attempt(isLast: request.maxWaitMs <= 0, deadline: deadline)
     }
@@ -100,6 +103,7 @@ final class FetchOperation {
                 state.currentLeaderEpoch = partition.currentLeaderEpoch
                 state.lastFetchedEpoch = partition.lastFetchedEpoch
                 state.logStartOffset = partition.logStartOffset
+                state.knownHighWatermark = partition.highWatermark
                 named.append((key(topic.topic, topic.topicId, partition.partition), state))
             }
         }
@@ -111,7 +115,9 @@ final class FetchOperation {
     /// What of the wanted partitions can be read here, and what is answered of the others.
     private func reader() -> FetchReader {
         FetchReader(
-            subjects: wanted.map { subject(of: $0.state) }, isCommittedOnly: request.isolationLevel == 1,
+            subjects: wanted.map { entry in
+                refused[entry.key].map { .settled(Fetched(entry.state, $0)) } ?? subject(of: entry.state)
+            }, limit: follower != nil ? .logEnd : request.isolationLevel == 1 ? .lastStable : .highWatermark,
             bytesMax: min(Int(max(0, request.maxBytes)), shard.limits.fetchBytesMax), logger: shard.logger)
     }
 
@@ -153,14 +159,18 @@ final class FetchOperation {
             let isHere = image.replicas.contains(shard.broker.nodeId)
             return .settled(Fetched(state, isHere ? .kafkaStorageError : .notLeaderOrFollower, image))
         }
-        guard let leader = replica.leader else { return .settled(Fetched(state, .notLeaderOrFollower, image)) }
-        if state.currentLeaderEpoch >= 0 {
-            if state.currentLeaderEpoch < leader.epoch.rawValue {
-                return .settled(Fetched(state, .fencedLeaderEpoch, image))
-            }
-            if state.currentLeaderEpoch > leader.epoch.rawValue { return .settled(Fetched(state, .unknownLeaderEpoch)) }
+        let leaderEpoch = replica.leaderEpoch
+        // Consumers that know of racks may read from a follower (KIP-392).
+        let mayFollow = follower == nil && call.version >= 11
+        guard let epoch = leaderEpoch ?? (mayFollow ? replica.follower?.epoch : nil) else {
+            return .settled(Fetched(state, .notLeaderOrFollower, image))
         }
-        return .log(state, replica)
+        if state.currentLeaderEpoch >= 0 {
+            if state.currentLeaderEpoch < epoch.rawValue { return .settled(Fetched(state, .fencedLeaderEpoch, image)) }
+            if state.currentLeaderEpoch > epoch.rawValue { return .settled(Fetched(state, .unknownLeaderEpoch)) }
+        }
+        if leaderEpoch != nil, let nearer = nearer(to: state, replica) { return .settled(nearer) }
+        return .log(state, replica, isLed: leaderEpoch != nil)
     }
 
     // MARK: Waiting
@@ -172,10 +182,10 @@ final class FetchOperation {
         let loop = call.loop
         for answer in found {
             guard let replica = answer.replica else { continue }
-            let seen = Offset(answer.data.highWatermark)
-            let token = replica.watch(above: seen) {
-                loop.post { operation.value.woken(deadline: deadline) }
-            }
+            let wake: @Sendable () -> Void = { loop.post { operation.value.woken(deadline: deadline) } }
+            let token = answer.follows.map { follows in
+                replica.watchForReplica(at: follows.offset, knowing: follows.highWatermark, notify: wake)
+            } ?? replica.watch(above: Offset(answer.data.highWatermark), notify: wake)
             guard let token else {
                 stopWatching()
                 loop.post { operation.value.woken(deadline: deadline) }

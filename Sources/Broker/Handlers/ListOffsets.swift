@@ -31,7 +31,7 @@ enum ListOffsetsHandler {
                         : subject(partition, view, call)
                 }
                 return (topic.name, subjects)
-            }, isCommittedOnly: request.isolationLevel == 1, logger: call.shard.logger)
+            }, isCommittedOnly: request.isolationLevel == 1, isReplica: request.replicaId >= 0, logger: call.shard.logger)
     }
 
     private static func failed(_ index: Int32, _ code: ErrorCode) -> OffsetSearch.Subject {
@@ -53,7 +53,10 @@ enum ListOffsetsHandler {
         if asked.timestamp < 0, OffsetSearch.Mark(rawValue: asked.timestamp).map({ call.version < $0.since }) ?? true {
             return failed(index, .unsupportedVersion)
         }
-        return .log(index, replica, timestamp: asked.timestamp)
+        // A new leader does not know yet that what it took over is committed: what it could tell would go back (KIP-207).
+        let isSettled = replica.highWatermark >= leader.epochStart
+        let refusal: ErrorCode? = isSettled ? nil : call.version >= 5 ? .offsetNotAvailable : .leaderNotAvailable
+        return .log(index, replica, timestamp: asked.timestamp, unsettled: refusal)
     }
 }
 
@@ -63,7 +66,7 @@ private struct OffsetSearch: Sendable {
 
     enum Subject: Sendable {
         case settled(Answer)
-        case log(Int32, Partition, timestamp: Int64)
+        case log(Int32, Partition, timestamp: Int64, unsettled: ErrorCode?)
     }
 
     /// Marks in place of a timestamp.
@@ -93,6 +96,8 @@ private struct OffsetSearch: Sendable {
 
     let topics: [(name: String, partitions: [Subject])]
     let isCommittedOnly: Bool
+    /// A follower asks, and sees the whole log.
+    let isReplica: Bool
     let logger: Logger
 
     static func failed(_ index: Int32, _ code: ErrorCode) -> Answer {
@@ -121,12 +126,14 @@ private struct OffsetSearch: Sendable {
     }
 
     private func answer(_ subject: Subject, _ wait: DiskWait) -> Answer? {
-        guard case .log(let index, let replica, let timestamp) = subject else {
+        guard case .log(let index, let replica, let timestamp, let unsettled) = subject else {
             if case .settled(let answer) = subject { return answer }
             return nil
         }
         do {
             let found = try find(timestamp, replica, wait)
+            let isOpen = timestamp == Mark.latest.rawValue || (timestamp >= 0 && found == nil)
+            if let unsettled, isOpen, !isReplica { return OffsetSearch.failed(index, unsettled) }
             return Answer {
                 $0.partitionIndex = index
                 $0.timestamp = found?.timestamp.milliseconds ?? -1
@@ -145,7 +152,7 @@ private struct OffsetSearch: Sendable {
     private func find(
         _ timestamp: Int64, _ replica: Partition, _ wait: DiskWait
     ) throws(StorageError) -> TimestampedOffset? {
-        let limit = isCommittedOnly ? replica.lastStableOffset : replica.highWatermark
+        let limit = isReplica ? replica.log.endOffset : isCommittedOnly ? replica.lastStableOffset : replica.highWatermark
         let start = replica.log.startOffset
         guard timestamp < 0 else {
             return try replica.log.firstOffset(atOrAfter: Timestamp(milliseconds: timestamp), limit: limit, wait)

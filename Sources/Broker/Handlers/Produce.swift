@@ -230,6 +230,7 @@ extension AppendRefusal {
         switch self {
         case .notLeader: .notLeaderOrFollower
         case .notEnoughReplicas: .notEnoughReplicas
+        case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend
         case .outOfOrderSequence: .outOfOrderSequenceNumber
         case .fencedProducerEpoch: .invalidProducerEpoch
         case .fencedCoordinatorEpoch: .transactionCoordinatorFenced
