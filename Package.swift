@@ -89,8 +89,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Broker", "Client", "Channel", "Groups", "Coordination", "Replication", "Log", "Records", "WireProtocol",
-                "Configuration", "Environment", "Bytes", "Basics",
+                "Broker", "Client", "Channel", "Groups", "Coordination", "Controller", "ClusterImage", "Replication", "Log",
+                "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
             ],
             path: "Tests/Simulation", swiftSettings: settings),
         .executableTarget(

@@ -184,16 +184,15 @@ struct FetchReader: Sendable {
 }
 
 extension Partition {
-    /// A fetcher whose last epoch this log does not know, or ended earlier, is told where to cut (KIP-595); nil if the logs
-    /// agree, or if the log does not have the offset any more.
+    /// Where the log of the fetcher departs from this one; nil if they agree.
     func divergence(_ state: FetchedPartition) -> FetchResponse.EpochEndOffset? {
-        guard state.lastFetchedEpoch >= 0, state.fetchOffset >= log.startOffset.rawValue else { return nil }
-        let asked = LeaderEpoch(state.lastFetchedEpoch)
-        guard let answer = log.epochs.endOffset(forReader: asked, end: log.endOffset) else { return nil }
-        guard answer.epoch < asked || answer.end.rawValue < state.fetchOffset else { return nil }
-        return FetchResponse.EpochEndOffset {
-            $0.epoch = answer.epoch.rawValue
-            $0.endOffset = answer.end.rawValue
+        guard state.lastFetchedEpoch >= 0 else { return nil }
+        let found = divergence(of: LeaderEpoch(state.lastFetchedEpoch), before: Offset(state.fetchOffset))
+        return found.map { found in
+            FetchResponse.EpochEndOffset {
+                $0.epoch = found.epoch.rawValue
+                $0.endOffset = found.end.rawValue
+            }
         }
     }
 }

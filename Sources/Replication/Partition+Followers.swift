@@ -33,6 +33,16 @@ extension Partition {
         }
     }
 
+    /// Where a log whose last record before `offset` is of `epoch` departs from this one: the greatest epoch that both may
+    /// have, and its end here (KIP-595). Nil if they agree, or if this log does not have the offset any more.
+    package func divergence(of epoch: LeaderEpoch, before offset: Offset) -> (epoch: LeaderEpoch, end: Offset)? {
+        guard epoch.rawValue >= 0, offset >= log.startOffset,
+            let answer = log.epochs.endOffset(forReader: epoch, end: log.endOffset),
+            answer.epoch < epoch || answer.end < offset
+        else { return nil }
+        return answer
+    }
+
     /// The change of the in-sync set that is due, if none is under way. `eligible`: registrations of brokers that may be in
     /// sync, this one's among them.
     package func proposal(at now: Instant, lagMax: Duration, eligible: [NodeId: Int64]) -> InSyncProposal? {

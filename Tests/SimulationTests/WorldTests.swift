@@ -33,6 +33,14 @@ import Testing
         }
     }
 
+    @Test func `three hundred worlds of replicas keep what was acknowledged, whatever becomes of their nodes`() {
+        for seed in UInt64(1)...300 {
+            let outcome = ReplicaWorld.run(seed: seed)
+            #expect(
+                outcome.violations.isEmpty, "\(outcome.violations); replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+        }
+    }
+
     @Test func `a hundred worlds keep what was committed for their groups`() {
         for seed in UInt64(1)...100 {
             #expect(CommitOffsets.run(seed: seed).violations.isEmpty, "replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")

@@ -39,6 +39,7 @@ struct Reason {
         Reason(api: "ConsumerGroupDescribe", path: "groups", why: "a tool asked, and the group was there"),
         Reason(api: "DeleteGroups", path: "results", why: "a tool asked, and the group was there"),
         Reason(api: "OffsetFetch", path: "groups.topics", why: "a tool asked, and the group had offsets"),
+        Reason(api: "AlterPartitionReassignments", path: "responses.partitions.error", why: "other brokers were there"),
         Reason(api: "OffsetCommit", errors: [25], why: "a tool asked, and the group had members"),
     ]
 
@@ -49,6 +50,8 @@ struct Reason {
         Reason(api: "Fetch", path: "errorCode", why: "in the middle of a fetch session, or asked by a replica"),
         Reason(api: "Fetch", path: "responses", why: "in the middle of a session, of a transaction, or of a topic gone"),
         Reason(api: "CreatePartitions", path: "results", why: "topics have their last number of partitions here"),
+        Reason(api: "ListPartitionReassignments", path: "topics", why: "partitions were on the move"),
+        Reason(api: "ElectLeaders", path: "replicaElectionResults.partitionResult", why: "the topic is not there"),
         Reason(api: "DescribeLogDirs", path: "results.topics", why: "other partitions stood in the folders"),
         Reason(api: "DeleteTopics", path: "responses", why: "the topic is not there"),
         Reason(api: "DescribeConfigs", path: "results.configs", why: "the node had advertised.listeners set"),
