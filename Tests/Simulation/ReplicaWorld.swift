@@ -68,7 +68,7 @@ private final class ReplicaHistory: @unchecked Sendable {
         for node in nodes { try node.start(stoppedInOrder: true) }
         produce()
         look()
-        for _ in 0..<world.number(in: 3...12) {
+        for _ in 0..<world.number(in: 3...16) {
             _ = world.run(seconds: 1, until: pause())
             try disturb()
         }
@@ -83,9 +83,9 @@ private final class ReplicaHistory: @unchecked Sendable {
         return ReplicaWorld.outcome(world, violations)
     }
 
-    /// A while that ends by the clock.
+    /// A while that ends by the clock. Some faults come one upon the other.
     private func pause() -> () -> Bool {
-        let end = world.now + Int64(world.number(in: 10...700)) * 1_000_000
+        let end = world.now + Int64(world.number(in: 10...(world.chance(40) ? 40 : 700))) * 1_000_000
         return { self.world.now >= end }
     }
 
@@ -119,7 +119,7 @@ private final class ReplicaHistory: @unchecked Sendable {
         case 8: cluster.balance()
         default: break
         }
-        for node in nodes where !node.isAlive && world.chance(60) { try restart(node) }
+        for node in nodes where !node.isAlive && world.chance(35) { try restart(node) }
     }
 
     /// With records in the page cache only one machine at a time may lose them, and the next when that one is back in sync.
