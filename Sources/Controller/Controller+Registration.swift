@@ -78,14 +78,14 @@ extension Controller {
         return [VersionedRecord(.abortTransaction(abort), 0)]
     }
 
-    /// Registers this controller.
+    /// Registers a controller.
     package func registerController(
-        id: NodeId, incarnation: Uuid, endpoint: RegisterControllerRecord.ControllerEndpoint
+        id: NodeId, incarnation: Uuid, endpoints: [RegisterControllerRecord.ControllerEndpoint]
     ) -> [VersionedRecord] {
         let record = RegisterControllerRecord {
             $0.controllerId = id.rawValue
             $0.incarnationId = incarnation
-            $0.endPoints = [endpoint]
+            $0.endPoints = endpoints
             $0.features = SupportedFeatures.all.map { feature in
                 RegisterControllerRecord.ControllerFeature {
                     $0.name = feature.name

@@ -164,7 +164,7 @@ package final class PartitionLog: Sendable {
         }
     }
 
-    private func beginSegment(at base: Offset) throws(StorageError) -> Segment {
+    func beginSegment(at base: Offset) throws(StorageError) -> Segment {
         try storage { () throws(FileError) in
             let path = directory + "/" + SegmentFiles.name(base, .log)
             let file = try fileSystem.open(path, .replace)

@@ -23,7 +23,7 @@ import Testing
         "Channel": ["WireProtocol", "Environment"],
         "Reactor": ["Environment", "CLinux"],
         "Client": ["Channel", "Records"],
-        "Broker": ["Controller", "Groups", "Raft", "Replication", "Reactor"],
+        "Broker": ["Controller", "Groups", "Raft", "Replication", "Channel", "Reactor"],
         "MartletClient": ["Client", "Reactor"],
         "martlet": ["Broker", "Client", "Reactor"],
     ]
