@@ -69,7 +69,7 @@ let package = Package(
         room(
             "Broker",
             [
-                "Groups", "Coordination", "Channel", "Controller", "ClusterImage", "Raft", "Replication", "Log", "Records", "WireProtocol", "Configuration",
+                "Groups", "Coordination", "Controller", "ClusterImage", "Raft", "Replication", "Channel", "Log", "Records", "WireProtocol", "Configuration",
                 "Environment", "Bytes", "Basics",
             ]),
         .executableTarget(

@@ -36,7 +36,28 @@ enum ApiTable {
     /// All served APIs in the order of their keys.
     static let all: [Api] = [
         Api(ProduceRequest.self, announcedMin: 0, ProduceHandler.handle),
-        Api(FetchRequest.self, FetchHandler.handle),
+        Api(FetchRequest.self) { request, call in
+            if call.context.origin.kind == .controller {
+                QuorumHandler.fetch(request, call)
+            } else {
+                FetchHandler.handle(request, call)
+            }
+        },
+        Api(VoteRequest.self, QuorumHandler.vote),
+        Api(BeginQuorumEpochRequest.self, QuorumHandler.begin),
+        Api(EndQuorumEpochRequest.self, QuorumHandler.end),
+        Api(FetchSnapshotRequest.self, QuorumHandler.fetchSnapshot),
+        Api(DescribeQuorumRequest.self, ControllerHandler.handle),
+        Api(AddRaftVoterRequest.self, ControllerHandler.handle),
+        Api(RemoveRaftVoterRequest.self, ControllerHandler.handle),
+        Api(UpdateRaftVoterRequest.self, ControllerHandler.handle),
+        Api(EnvelopeRequest.self, ControllerHandler.handle),
+        Api(BrokerRegistrationRequest.self, ControllerHandler.handle),
+        Api(BrokerHeartbeatRequest.self, ControllerHandler.handle),
+        Api(UnregisterBrokerRequest.self, ControllerHandler.handle),
+        Api(ControllerRegistrationRequest.self, ControllerHandler.handle),
+        Api(AllocateProducerIdsRequest.self, ControllerHandler.handle),
+        Api(AssignReplicasToDirsRequest.self, ControllerHandler.handle),
         Api(ListOffsetsRequest.self, ListOffsetsHandler.handle),
         Api(MetadataRequest.self, MetadataHandler.handle),
         Api(OffsetCommitRequest.self, OffsetCommitHandler.handle),
@@ -67,8 +88,7 @@ enum ApiTable {
         Api(ConsumerGroupHeartbeatRequest.self, ConsumerGroupHeartbeatHandler.handle),
         Api(ConsumerGroupDescribeRequest.self, ConsumerGroupDescribeHandler.handle),
         Api(DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsHandler.handle),
-        Api(AlterPartitionRequest.self, AlterPartitionHandler.handle),
-        Api(AssignReplicasToDirsRequest.self, AssignReplicasToDirsHandler.handle),
+        Api(AlterPartitionRequest.self, ControllerHandler.handle),
         Api(ElectLeadersRequest.self, ElectLeadersHandler.handle),
         Api(AlterPartitionReassignmentsRequest.self, AlterPartitionReassignmentsHandler.handle),
         Api(ListPartitionReassignmentsRequest.self, ListPartitionReassignmentsHandler.handle),

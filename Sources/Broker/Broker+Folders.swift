@@ -6,6 +6,7 @@ internal import Configuration
 internal import Controller
 internal import Environment
 internal import Log
+internal import WireProtocol
 
 extension Broker {
     /// Follows the folders from now on; before the node serves.
@@ -44,29 +45,42 @@ extension Broker {
 
     /// Tells the controller of folders that went offline since the node registered. Inside its loop.
     func tellOfOffline() {
-        guard brokerEpoch >= 0, let driver = withState({ $0.driver }) else { return }
+        guard brokerEpoch >= 0, let lifecycle = withState({ $0.lifecycle })?.value else { return }
         let offline = Set(replicas.directoryIds).subtracting(replicas.onlineDirectoryIds).sorted()
-        let records = driver.value.controller.directoriesOffline(offline, of: nodeId)
-        guard !records.isEmpty else { return }
-        driver.value.append(records) { failure in
-            guard let failure else { return }
-            self.logger.error("broker", "cannot tell of an offline folder", [("reason", "\(failure)")])
-        }
+        guard offline != lifecycle.offlineDirectories else { return }
+        lifecycle.offlineDirectories = offline
+        lifecycle.beatSoon()
     }
 
     /// Tells the controller where replicas are whose folder the image does not name. Inside its loop.
     func assignDirectories() {
-        guard brokerEpoch >= 0, let driver = withState({ $0.driver }) else { return }
+        guard brokerEpoch >= 0, let link = withState({ $0.link })?.value else { return }
         let found = replicas.takeUnassigned()
         guard !found.isEmpty else { return }
-        let assignments = found.map {
-            DirectoryAssignment(topicId: $0.topicId, partition: $0.partition, directory: $0.directory)
+        let epoch = brokerEpoch
+        let request = AssignReplicasToDirsRequest {
+            $0.brokerId = nodeId.rawValue
+            $0.brokerEpoch = epoch
+            for directory in Set(found.map(\.directory)).sorted() {
+                let here = found.filter { $0.directory == directory }
+                $0.directories.append(
+                    AssignReplicasToDirsRequest.DirectoryData {
+                        $0.id = directory
+                        for topic in Set(here.map(\.topicId)).sorted() {
+                            $0.topics.append(
+                                AssignReplicasToDirsRequest.TopicData {
+                                    $0.topicId = topic
+                                    $0.partitions = here.filter { $0.topicId == topic }.map(\.partition).sorted().map {
+                                        index in AssignReplicasToDirsRequest.PartitionData { $0.partitionIndex = index }
+                                    }
+                                })
+                        }
+                    })
+            }
         }
-        let records = driver.value.controller.assign(assignments, of: nodeId)
-        guard !records.isEmpty else { return }
-        driver.value.append(records) { failure in
-            guard let failure else { return }
-            self.logger.error("broker", "cannot assign folders", [("reason", "\(failure)")])
+        link.send(request, deadline: controllerLoop.now + .seconds(30)) { result in
+            if case .success(let response) = result, !response.errorCode.isError { return }
+            self.logger.error("broker", "cannot assign folders", [("reason", "\(result)")])
         }
     }
 

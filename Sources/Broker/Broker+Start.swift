@@ -64,69 +64,107 @@ extension Broker {
         } catch {
             return completion(error)
         }
-        let snapshots = SnapshotWriter(
-            loop: controllerLoop, environment: environment, loaded: metadata, node: node, logger: logger)
-        let driver = MetadataDriver(
-            loop: controllerLoop, environment: environment, loaded: metadata, snapshots: snapshots
-        ) { image, touched, done in self.publish(image, touched, completion: done) }
-        let confined = Confined(driver, to: controllerLoop)
-        let changes = Confined(InSyncChanges(loop: controllerLoop, broker: self), to: controllerLoop)
+        let driver = driver(for: metadata)
+        let link = ControllerLink(driver: driver, peers: driver.peers, random: environment.random)
+        let lifecycle = NodeLifecycle(
+            link: link, loop: controllerLoop, node: node, description: describe(endpoints), logger: logger)
         withState { state in
-            state.driver = confined
-            state.inSync = changes
+            state.driver = Confined(driver, to: controllerLoop)
+            state.link = Confined(link, to: controllerLoop)
+            state.lifecycle = Confined(lifecycle, to: controllerLoop)
+            state.inSync = Confined(InSyncChanges(link: link, loop: controllerLoop, broker: self), to: controllerLoop)
         }
-        driver.lead(voters: metadata.voters) { failure in
-            if let failure { return completion(.metadata(failure)) }
-            self.register(driver, metadata.bootstrap, endpoints, completion)
+        lifecycle.start { result in
+            switch result {
+            case .success(let epoch): self.begin(epoch, completion)
+            case .failure(let failure): completion(failure)
+            }
         }
+        driver.start()
+        let held = withState { state in
+            let early = state.held.filter { self.kind(of: $0.listener) == .controller }
+            state.held.removeAll { self.kind(of: $0.listener) == .controller }
+            return early
+        }
+        for connection in held { connection.transport.confinement.post { self.admit(connection) } }
     }
 
-    private func register(
-        _ driver: MetadataDriver, _ bootstrap: [VersionedRecord], _ endpoints: [RegisterBrokerRecord.BrokerEndpoint],
-        _ completion: @escaping @Sendable (StartFailure?) -> Void
-    ) {
-        // Each of these records is needed: the last one alone would let a node serve under an older registration.
-        var refused: MetadataFailure?
-        let noted: (MetadataFailure?) -> Void = { refused = refused ?? $0 }
+    private func driver(for metadata: LoadedMetadata) -> MetadataDriver {
+        let snapshots = SnapshotWriter(
+            loop: controllerLoop, environment: environment, loaded: metadata, node: node, logger: logger)
+        let outlets = MetadataDriver.Outlets(
+            publish: { image, touched, done in
+                self.publish(image, touched) {
+                    done()
+                    self.withState { $0.lifecycle }?.value.imageVisible(image.endOffset)
+                }
+            },
+            controllerChanged: { leader, isActive in
+                self.withState { state in
+                    state.isActiveController = isActive
+                    state.quorumLeader = leader
+                }
+                self.withState { $0.link }?.value.controllerChanged()
+            },
+            failed: { failure in self.metadataFailed(failure) },
+            checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },
+            openEnvelope: { frame, done in
+                let shard = self.withState { $0.shards.first { $0.confinement === self.controllerLoop } }
+                guard let shard = shard?.value else { return done(nil) }
+                EnvelopedRequest(shard, done).begin(frame)
+            })
+        return MetadataDriver(
+            loop: controllerLoop, environment: environment, node: node, loaded: metadata, snapshots: snapshots,
+            peers: NodePeers(on: controllerLoop, network: environment.network, clientId: "node-\(nodeId)"),
+            speaker: QuorumSpeaker(
+                clusterId: identity.clusterId, endpoints: node.ownQuorumEndpoints,
+                fetchBytesMax: node.int("controller.quorum.fetch.max.bytes"),
+                snapshotBytesMax: node.int("controller.quorum.fetch.snapshot.max.bytes")),
+            logger: logger, outlets: outlets)
+    }
+
+    /// Without the metadata log nothing goes on. A start fails by it; later, its folder is offline and ends the node.
+    private func metadataFailed(_ failure: MetadataFailure) {
+        logger.error("metadata", "the metadata log failed", [("reason", "\(failure)")])
+        withState { $0.lifecycle }?.value.fail(.metadata(failure))
+    }
+
+    private func describe(_ endpoints: [RegisterBrokerRecord.BrokerEndpoint]) -> NodeLifecycle.Description {
         var random = RandomSourceGenerator(environment.random)
-        let incarnation = Uuid.random(using: &random)
-        if driver.controller.image.isInTransaction {
-            driver.append(driver.controller.abandonTransaction(), completion: noted)
+        let own = node.controllerEndpoint
+        return NodeLifecycle.Description(
+            id: nodeId, clusterId: identity.clusterId, incarnation: Uuid.random(using: &random),
+            endpoints: endpoints.map { endpoint in
+                BrokerRegistrationRequest.Listener {
+                    $0.name = endpoint.name
+                    $0.host = endpoint.host
+                    $0.port = endpoint.port
+                    $0.securityProtocol = endpoint.securityProtocol
+                }
+            }, rack: node["broker.rack"], directories: replicas.onlineDirectoryIds,
+            previousEpoch: replicas.folders.lazy.compactMap(\.previousBrokerEpoch).first ?? -1,
+            controllerEndpoints: [
+                ControllerRegistrationRequest.Listener {
+                    $0.name = own?.name ?? "CONTROLLER"
+                    $0.host = own?.host ?? "127.0.0.1"
+                    $0.port = own?.port ?? OpenedFolders.unboundControllerPort
+                    $0.securityProtocol = own?.protocolId ?? 0
+                }
+            ])
+    }
+
+    /// The node may serve. `epoch`: of its broker, -1 if it has none.
+    private func begin(_ epoch: Int64, _ completion: @escaping @Sendable (StartFailure?) -> Void) {
+        let held = withState { state in
+            state.brokerEpoch = epoch
+            defer { state.held = [] }
+            return state.held
         }
-        if !bootstrap.isEmpty { driver.append(driver.controller.bootstrap(bootstrap), completion: noted) }
-        let endpoint = node.controllerEndpoint
-        driver.append(
-            driver.controller.registerController(
-                id: identity.nodeId, incarnation: incarnation,
-                endpoint: RegisterControllerRecord.ControllerEndpoint {
-                    $0.name = endpoint?.name ?? "CONTROLLER"
-                    $0.host = endpoint?.host ?? "127.0.0.1"
-                    $0.port = endpoint?.port ?? OpenedFolders.unboundControllerPort
-                    $0.securityProtocol = endpoint?.protocolId ?? 0
-                }), completion: noted)
-        let epoch = driver.nextOffset
-        let description = BrokerDescription(
-            id: identity.nodeId, incarnation: incarnation, endpoints: endpoints, rack: node["broker.rack"],
-            directories: replicas.onlineDirectoryIds)
-        driver.append(driver.controller.register(description, epoch: epoch), completion: noted)
-        driver.append(driver.controller.unfence(identity.nodeId)) { failure in
-            if let failure = refused ?? failure { return completion(.metadata(failure)) }
-            let held = self.withState { state in
-                state.brokerEpoch = epoch.rawValue
-                defer { state.held = [] }
-                return state.held
-            }
-            for connection in held { connection.transport.confinement.post { self.admit(connection) } }
-            self.tellOfOffline()
-            self.assignDirectories()
-            self.serve()
-            // A lone node has no follower whose progress no-op records would show: they are written if asked for.
-            let idle = self.node.int("metadata.max.idle.interval.ms")
-            if idle > 0, self.node.origin(of: "metadata.max.idle.interval.ms") != .defaultValue {
-                driver.keepMoving(every: .milliseconds(idle))
-            }
-            completion(nil)
-        }
+        for connection in held { connection.transport.confinement.post { self.admit(connection) } }
+        tellOfOffline()
+        assignDirectories()
+        serve()
+        completion(nil)
     }
 
     // MARK: Listening
@@ -173,8 +211,10 @@ extension Broker {
     private func accept(_ transport: any Transport, listener: String) {
         let held = HeldConnection(transport: Confined(transport, to: transport.loop), listener: listener)
         let mustWait = withState { state in
-            if state.brokerEpoch < 0 { state.held.append(held) }
-            return state.brokerEpoch < 0
+            // Other controllers are answered as soon as there is a quorum.
+            let mustWait = state.brokerEpoch < 0 && !(state.driver != nil && self.kind(of: listener) == .controller)
+            if mustWait { state.held.append(held) }
+            return mustWait
         }
         if !mustWait { admit(held) }
     }
@@ -215,6 +255,7 @@ extension Broker {
             for shard in broker.withState({ $0.shards }) { shard.confinement.post { shard.value.closeIdle() } }
         }
         every(replicaLagMax / 2) { broker in broker.reviewInSync() }
+        beginElections()
         beginLooking()
         beginMaintenance()
     }

@@ -3,9 +3,11 @@
 // A stop that comes while the node still starts waits for the end of the start, so that nothing is opened behind it.
 
 internal import Basics
+internal import Configuration
 internal import Controller
 internal import Environment
 internal import Log
+internal import Raft
 
 extension Broker {
     /// Stops in order; `completion` runs on loop 0 when everything is on disk. The first call counts.
@@ -14,7 +16,12 @@ extension Broker {
             if state.isStarting, state.deferredStop == nil { state.deferredStop = { self.stopServing(completion) } }
             return state.isStarting
         }
-        if !mustWait { stopServing(completion) }
+        guard mustWait else { return stopServing(completion) }
+        // Who waits for a controller waits no longer.
+        controllerLoop.post {
+            guard self.node.hasQuorumPeers else { return }
+            self.withState { $0.lifecycle }?.value.fail(.refused("stopped before it could serve"))
+        }
     }
 
     /// The start came to its end, a good or a bad one.
@@ -45,31 +52,48 @@ extension Broker {
     }
 
     private func close(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
-        guard let driver = withState({ $0.driver }) else { return completion(nil) }
-        driver.value.stopBackground()
-        withState { $0.inSync }?.value.close()
-        driver.value.append(driver.value.controller.fence(identity.nodeId)) { failure in
-            // Even if the metadata log takes no more: the data logs are closed, so that nothing of them is scanned.
-            if let failure { self.logger.error("broker", "cannot note the stop", [("reason", "\(failure)")]) }
-            let loop = self.controllerLoop
-            self.environment.pool.run {
-                var failure: StartFailure?
+        guard let driver = withState({ $0.driver })?.value, let link = withState({ $0.link })?.value,
+            let lifecycle = withState({ $0.lifecycle })?.value
+        else { return completion(nil) }
+        lifecycle.end {
+            self.leaveQuorum(driver) {
+                driver.stopBackground()
+                link.close()
+                self.withState { $0.inSync }?.value.close()
+                driver.peers.close()
+                self.closeLogs(Confined(driver, to: self.controllerLoop), completion)
+            }
+        }
+    }
+
+    /// A leader among several says that it goes, so that the others need not find out; they get a moment to hear it.
+    private func leaveQuorum(_ driver: MetadataDriver, _ then: @escaping () -> Void) {
+        guard driver.isActive, driver.quorum.voters.voters.count > 1 else { return then() }
+        driver.resign()
+        _ = controllerLoop.schedule(at: controllerLoop.now + .milliseconds(100), then)
+    }
+
+    private func closeLogs(
+        _ driver: Confined<MetadataDriver>, _ completion: @escaping @Sendable (StartFailure?) -> Void
+    ) {
+        let loop = controllerLoop
+        environment.pool.run {
+            var failure: StartFailure?
+            do throws(StorageError) {
+                try self.replicas.closeLogs()
+            } catch {
+                failure = .storage(error)
+            }
+            let outcome = failure
+            loop.post {
+                guard outcome == nil else { return completion(outcome) }
                 do throws(StorageError) {
-                    try self.replicas.closeLogs()
+                    try driver.value.close()
+                    try self.replicas.endRun(brokerEpoch: self.brokerEpoch)
+                    self.logger.info("broker", "stopped", [("node", "\(self.identity.nodeId)")])
+                    completion(nil)
                 } catch {
-                    failure = .storage(error)
-                }
-                let outcome = failure
-                loop.post {
-                    guard outcome == nil else { return completion(outcome) }
-                    do throws(StorageError) {
-                        try driver.value.close()
-                        try self.replicas.endRun(brokerEpoch: self.brokerEpoch)
-                        self.logger.info("broker", "stopped", [("node", "\(self.identity.nodeId)")])
-                        completion(nil)
-                    } catch {
-                        completion(.storage(error))
-                    }
+                    completion(.storage(error))
                 }
             }
         }

@@ -50,6 +50,12 @@ package final class Broker: Sendable {
         var driver: Confined<MetadataDriver>?
         /// Carries changes of in-sync sets to the controller.
         var inSync: Confined<InSyncChanges>?
+        var link: Confined<ControllerLink>?
+        var lifecycle: Confined<NodeLifecycle>?
+        /// The controller of this node decides for the cluster.
+        var isActiveController = false
+        /// Who leads the quorum.
+        var quorumLeader = NodeId.none
         var listeners: [any ListeningSocket] = []
         var connections = 0
         var held: [HeldConnection] = []
@@ -82,6 +88,8 @@ package final class Broker: Sendable {
     var controllerLoop: any EventLoop { environment.loops[0] }
     var wallClock: Timestamp { environment.clock.wallClock }
     package var brokerEpoch: Int64 { state.withLock { $0.brokerEpoch } }
+    /// Whether requests for the controller are decided here.
+    package var isActiveController: Bool { state.withLock { $0.isActiveController } }
 
     func withState<Result: Sendable>(_ body: (inout State) -> Result) -> Result {
         state.withLock { body(&$0) }

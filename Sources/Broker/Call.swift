@@ -35,6 +35,18 @@ final class Origin: Sendable {
     }
 }
 
+/// Where a call came from, and where its answer goes. Owner: the loop of the call.
+protocol CallSink: AnyObject {
+    var isClosed: Bool { get }
+    func complete(_ slot: UInt64, with pieces: [Outgoing], of call: Call)
+    func close(_ reason: String)
+    func mute(for delay: Duration)
+    func hold()
+    func endHold()
+    func parked(_ call: Call)
+    func unparked(_ call: Call)
+}
+
 /// A request that waits for its answer. Owner: the loop of its connection.
 ///
 /// It is answered once: by `answer`, `answerNothing` or `fail`; later calls do nothing.
@@ -43,12 +55,12 @@ final class Call {
     let shard: Shard
     /// Bytes of the request's frame, counted against the limits until it is answered.
     let frameCount: Int
-    private let connection: Connection
+    private let connection: any CallSink
     private let slot: UInt64
     private var isAnswered = false
     private var onEnd: ((WaitEnd) -> Void)?
 
-    init(context: RequestContext, shard: Shard, connection: Connection, slot: UInt64, frameCount: Int) {
+    init(context: RequestContext, shard: Shard, connection: any CallSink, slot: UInt64, frameCount: Int) {
         self.context = context
         self.shard = shard
         self.connection = connection
@@ -67,6 +79,14 @@ final class Call {
         guard settle() else { return }
         connection.complete(
             slot, with: response.frame(version: version, correlationId: context.correlationId), of: self)
+    }
+
+    /// Sends an answer that is encoded already, header and all.
+    func answer(frame: ByteSlice) {
+        guard settle() else { return }
+        var length = ByteWriter(capacity: 4)
+        length.writeInteger(Int32(clamping: frame.count))
+        connection.complete(slot, with: length.finish() + [.bytes(frame)], of: self)
     }
 
     /// Ends a request that gets no answer (acks=0).

@@ -10,7 +10,7 @@ internal import Bytes
 internal import Environment
 internal import WireProtocol
 
-final class Connection: TransportHandler {
+final class Connection: TransportHandler, CallSink {
     /// Unsent bytes beyond which nothing more is read.
     private static let unsentMax = 1 << 20
 
@@ -107,6 +107,9 @@ final class Connection: TransportHandler {
             return api.refuseVersion(call)
         }
         shard.counters.count(key)
+        if origin.kind == .broker, Forwarding.keys.contains(key), !shard.broker.isActiveController {
+            return Forwarding.forward(frame, call)
+        }
         do {
             try api.handle(&reader, call)
         } catch {

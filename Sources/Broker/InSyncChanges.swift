@@ -6,7 +6,6 @@
 
 internal import Basics
 internal import Configuration
-internal import Controller
 internal import Channel
 internal import ClusterImage
 internal import Environment
@@ -19,6 +18,7 @@ final class InSyncChanges {
         var proposal: InSyncProposal
     }
 
+    private let link: ControllerLink
     private let loop: any EventLoop
     private let broker: Broker
     private var waiting: [Change] = []
@@ -26,13 +26,17 @@ final class InSyncChanges {
     private var isClosed = false
     private var backoff = Backoff()
 
-    init(loop: any EventLoop, broker: Broker) {
+    init(link: ControllerLink, loop: any EventLoop, broker: Broker) {
+        self.link = link
         self.loop = loop
         self.broker = broker
     }
 
     /// Partitions that one request names at most.
     private static let requestMax = 1000
+
+    /// After so long what is asked for is looked at anew: the broker epoch may be another one by then.
+    private static let answerMax: Duration = .seconds(10)
 
     func add(_ partition: Partition, _ proposal: InSyncProposal) {
         loop.assertInside()
@@ -47,7 +51,7 @@ final class InSyncChanges {
         isAsking = true
         let asked = Array(waiting.prefix(InSyncChanges.requestMax))
         waiting.removeFirst(asked.count)
-        broker.askController(request(asked), on: loop) { self.answered(asked, $0) }
+        link.send(request(asked), deadline: loop.now + InSyncChanges.answerMax) { self.answered(asked, try? $0.get()) }
     }
 
     private func request(_ asked: [Change]) -> AlterPartitionRequest {
@@ -130,14 +134,6 @@ extension AlterPartitionRequest.PartitionData {
 }
 
 extension Broker {
-    /// Asks the controller; `completion` runs inside `loop`, with nil if no answer came.
-    func askController(
-        _ request: AlterPartitionRequest, on loop: any EventLoop,
-        completion: @escaping (AlterPartitionResponse?) -> Void
-    ) {
-        decide(on: loop, { $0.alterPartition(request, version: 3) }) { completion(try? $0.get()) }
-    }
-
     /// How long a follower may be behind.
     var replicaLagMax: Duration { .milliseconds(Int64(node.int("replica.lag.time.max.ms"))) }
 

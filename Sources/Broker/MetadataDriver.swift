@@ -1,12 +1,16 @@
-// Drives the metadata quorum and the controller: appends the records of a decision, makes them durable, replays them,
-// and releases replies when they are committed and every loop has taken the image that holds them.
+// Drives a replica of the metadata quorum, and the controller that stands on its log: appends the records of a decision or of
+// the leader, makes them durable, replays them, and releases images and replies when they are committed.
 //
-// Owner: loop 0. Writes happen there, syncs on the pool. One sync is under way at a time; what is appended meanwhile
-// shares the next one.
+// Invariant: `controller.image` is the replay of the whole log, committed or not. What the leader of an epoch lost is cut off
+// by the quorum; then the image is loaded anew (there is no undo). Loops see committed images only.
+//
+// Owner: loop 0. Writes happen there; syncs, votes to the disk and cuts on the pool, one at a time. How the quorum's effects
+// are carried out: `MetadataDriver+Quorum`; as the active controller: `MetadataDriver+Leading`.
 
 internal import Basics
 internal import Bytes
 internal import ClusterImage
+internal import Configuration
 internal import Controller
 internal import Environment
 internal import Log
@@ -18,55 +22,112 @@ internal import WireProtocol
 enum MetadataFailure: Error, Sendable {
     case storage(StorageError)
     case stopped
+    /// Another node decides, or nobody as yet.
+    case notController
 }
 
-/// The controller of a node, live.
+/// The metadata log of a node and what is decided on it, live.
 final class MetadataDriver {
     /// What a batch of records touches, so that loops rebuild no more than that.
     struct Touched: Sendable {
         var topics: Set<Uuid> = []
         /// Settings of all topics may have changed.
         var everything = false
+
+        mutating func form(_ other: Touched) {
+            topics.formUnion(other.topics)
+            everything = everything || other.everything
+        }
     }
 
-    private struct Waiting {
+    /// An image that becomes visible when the log is committed up to its end, and who waits for that.
+    struct Waiting {
         var committedAt: Offset
         var image: ClusterImage
         var touched: Touched
-        var completion: ((MetadataFailure?) -> Void)
+        var completion: ((MetadataFailure?) -> Void)?
     }
 
-    private let loop: any EventLoop
-    private let environment: Environment
-    private let log: PartitionLog
-    private let store: MetadataStore
-    private let snapshots: SnapshotWriter
-    private(set) var controller: Controller
-    private var quorum: Quorum
-    private var waiting: [Waiting] = []
-    private var isSyncing = false
-    private var failure: StorageError?
+    /// What others are told of.
+    struct Outlets {
+        /// Makes the image visible on all loops; calls back inside this loop.
+        var publish: (ClusterImage, Touched, @escaping () -> Void) -> Void
+        /// Another node leads the quorum, or this one has become, or is no more, the active controller.
+        var controllerChanged: (_ leader: NodeId, _ isActive: Bool) -> Void
+        /// The log takes no more.
+        var failed: (MetadataFailure) -> Void
+        /// Writes the checkpoints of the log folders. On the pool.
+        var checkpoint: @Sendable () throws(StorageError) -> Void
+        /// Answers a request that another node passed on; nil if it cannot be answered.
+        var openEnvelope: ((ByteSlice, @escaping (ByteSlice?) -> Void) -> Void)?
+    }
+
+    let loop: any EventLoop
+    let environment: Environment
+    let node: NodeConfiguration
+    let log: PartitionLog
+    let store: MetadataStore
+    let loader: MetadataLoader
+    let snapshots: SnapshotWriter
+    let peers: NodePeers
+    let speaker: QuorumSpeaker
+    let logger: Logger
+    let outlets: Outlets
+    /// The feature levels that formatting asked for.
+    let bootstrap: [VersionedRecord]
+    var controller: Controller
+    var quorum: Quorum
+    var sessions: BrokerSessions
+    var waiting: [Waiting] = []
+    /// This replica leads and its controller decides.
+    var isActive = false
+    var failure: StorageError?
+    var isClosed = false
     /// When the last record was appended.
-    private var lastAppend = Timestamp.none
-    private var isClosed = false
-    /// Makes the image visible on all loops; calls back inside this loop.
-    private let publish: (ClusterImage, Touched, @escaping () -> Void) -> Void
+    var lastAppend = Timestamp.none
+    /// The newest image that is visible, or on its way to be.
+    private(set) var released: ClusterImage
+
+    // Of `MetadataDriver+Quorum`
+    var jobs: [QuorumJob] = []
+    var isBusy = false
+    var unwritten: [RecordBatch] = []
+    var replies: [UInt64: (QuorumAnswer, RecordsField) -> Void] = [:]
+    var changeReplies: [UInt64: (VoterChangeError?) -> Void] = [:]
+    var nextToken: UInt64 = 1
+    /// The leader that others were told of.
+    var toldLeader = NodeId.none
+    var toldActive = false
+    var timer: TimerToken?
+    var timerAt = Instant.distantFuture
+    var sessionTimer: TimerToken?
+    /// Addresses of nodes that answers named.
+    var learned: [NodeId: SocketAddress] = [:]
 
     init(
-        loop: any EventLoop, environment: Environment, loaded: LoadedMetadata, snapshots: SnapshotWriter,
-        publish: @escaping (ClusterImage, Touched, @escaping () -> Void) -> Void
+        loop: any EventLoop, environment: Environment, node: NodeConfiguration, loaded: LoadedMetadata,
+        snapshots: SnapshotWriter, peers: NodePeers, speaker: QuorumSpeaker, logger: Logger, outlets: Outlets
     ) {
         self.loop = loop
         self.environment = environment
+        self.node = node
         log = loaded.log
         store = loaded.store
+        loader = loaded.loader
         controller = loaded.controller
         quorum = loaded.quorum
+        bootstrap = loaded.bootstrap
+        released = ClusterImage(clusterId: loaded.controller.image.clusterId)
         self.snapshots = snapshots
-        self.publish = publish
+        self.peers = peers
+        self.speaker = speaker
+        self.logger = logger
+        self.outlets = outlets
+        sessions = BrokerSessions(
+            timeout: .milliseconds(node.int("broker.session.timeout.ms")), local: quorum.local.id)
     }
 
-    var epoch: LeaderEpoch { quorum.state.epoch }
+    var epoch: LeaderEpoch { quorum.epoch }
     var committedEnd: Offset { quorum.highWatermark }
     /// The offset that the next record will have.
     var nextOffset: Offset { log.endOffset }
@@ -78,6 +139,7 @@ final class MetadataDriver {
         _ decide: (inout Controller) -> Decision<Reply>, completion: @escaping (Result<Reply, MetadataFailure>) -> Void
     ) {
         loop.assertInside()
+        guard isActive else { return completion(.failure(.notController)) }
         let decision = decide(&controller)
         append(decision.records) { failure in
             completion(failure.map { .failure($0) } ?? .success(decision.reply))
@@ -86,16 +148,20 @@ final class MetadataDriver {
 
     /// Appends records as one batch. Nothing to append still waits for all that the reply may rest on.
     func append(_ records: [VersionedRecord], completion: @escaping (MetadataFailure?) -> Void) {
-        append(records.map(\.plain), isControl: false, touched: touched(by: records), completion: completion)
+        guard isActive else { return completion(.notController) }
+        let touched = touched(by: records.map(\.record))
+        append(records.map(\.plain), isControl: false, touched: touched, completion: completion)
     }
 
-    private func append(
-        _ records: [PlainRecord], isControl: Bool, touched: Touched, completion: @escaping (MetadataFailure?) -> Void
+    func append(
+        _ records: [PlainRecord], isControl: Bool, touched: Touched, voters: VoterSet? = nil,
+        completion: @escaping (MetadataFailure?) -> Void
     ) {
         if let failure { return completion(.storage(failure)) }
+        var batch: RecordBatch?
         if !records.isEmpty {
             do {
-                try write(records, isControl: isControl)
+                batch = try write(records, isControl: isControl)
             } catch {
                 return completion(.storage(error))
             }
@@ -103,14 +169,27 @@ final class MetadataDriver {
         waiting.append(
             Waiting(
                 committedAt: log.endOffset, image: controller.image, touched: touched, completion: completion))
-        if quorum.highWatermark >= log.endOffset { release(upTo: quorum.highWatermark) } else { syncNext() }
+        if let batch {
+            carryOut(quorum.appended(EntryBatch(batch.header), voters: voters, now: loop.now))
+        }
+        release(upTo: quorum.highWatermark)
     }
 
-    private func write(_ records: [PlainRecord], isControl: Bool) throws(StorageError) {
-        let base = log.endOffset
-        let time = environment.clock.wallClock
+    private func write(_ records: [PlainRecord], isControl: Bool) throws(StorageError) -> RecordBatch {
         let batch = RecordBatch(
-            plain: records, at: base, epoch: quorum.state.epoch, timestamp: time, isControl: isControl)
+            plain: records, at: log.endOffset, epoch: quorum.epoch, timestamp: environment.clock.wallClock,
+            isControl: isControl)
+        try store(batch)
+        do {
+            _ = try replay(batch)
+        } catch {
+            preconditionFailure("a record that was just encoded decodes")
+        }
+        return batch
+    }
+
+    /// Writes a batch at the end of the log.
+    func store(_ batch: RecordBatch) throws(StorageError) {
         var plan = log.planReplicated([batch])
         do {
             // What lies before a segment is durable before there is one: a loss of power leaves no hole between two.
@@ -121,30 +200,42 @@ final class MetadataDriver {
             throw error
         }
         log.publish(plan)
-        lastAppend = time
+        lastAppend = batch.header.maxTimestamp
         snapshots.appended(batch.bytes.count)
-        quorum.appended(to: log.endOffset)
-        if isControl { return controller.skip(to: log.endOffset) }
-        for (index, record) in records.enumerated() {
-            guard let value = record.value, let decoded = try? MetadataRecord(decoding: ByteSlice(value)) else {
-                preconditionFailure("a record that was just encoded decodes")
-            }
-            controller.replay(decoded, at: base + Int64(index))
+    }
+
+    /// Replays what was written; answers the records.
+    @discardableResult
+    func replay(_ batch: RecordBatch) throws -> [MetadataRecord] {
+        let plain = try batch.plainRecords()
+        if batch.header.isControl {
+            controller.skip(to: batch.header.nextOffset)
+            return []
         }
+        var records: [MetadataRecord] = []
+        for (offset, record) in plain {
+            guard let value = record.value else { continue }
+            let decoded = try MetadataRecord(decoding: ByteSlice(value))
+            controller.replay(decoded, at: offset)
+            records.append(decoded)
+        }
+        return records
     }
 
     /// Nothing can be decided any more; all that wait are told.
-    private func fail(_ error: StorageError) {
+    func fail(_ error: StorageError) {
+        guard failure == nil else { return }
         failure = error
         let dropped = waiting
         waiting = []
-        for entry in dropped { entry.completion(.storage(error)) }
+        for entry in dropped { entry.completion?(.storage(error)) }
+        outlets.failed(.storage(error))
     }
 
-    private func touched(by records: [VersionedRecord]) -> Touched {
+    func touched(by records: [MetadataRecord]) -> Touched {
         var touched = Touched()
         for record in records {
-            switch record.record {
+            switch record {
             case .topic(let topic): touched.topics.insert(topic.topicId)
             case .partition(let partition): touched.topics.insert(partition.topicId)
             case .partitionChange(let change): touched.topics.insert(change.topicId)
@@ -158,112 +249,41 @@ final class MetadataDriver {
         return touched
     }
 
-    // MARK: Durability
+    // MARK: Commitment
 
-    /// The wait before a sync that had no room is tried again.
-    private static let syncPause: Duration = .milliseconds(200)
-
-    private func syncNext() {
-        guard !isSyncing, !waiting.isEmpty, failure == nil else { return }
-        isSyncing = true
-        let end = log.endOffset
-        let log = log
-        let driver = Confined(self, to: loop)
-        environment.pool.run {
-            let failure: StorageError?
-            do throws(StorageError) {
-                try log.sync()
-                failure = nil
-            } catch {
-                failure = error
-            }
-            driver.confinement.post { driver.value.synced(upTo: end, failure) }
-        }
-    }
-
-    private func synced(upTo end: Offset, _ failure: StorageError?) {
-        isSyncing = false
-        if let failure {
-            guard failure.isPassing else { return fail(failure) }
-            // What was decided cannot be taken back: it waits for room.
-            _ = loop.schedule(at: loop.now + MetadataDriver.syncPause) { self.syncNext() }
-            return
-        }
-        for effect in quorum.persisted(upTo: end) { carryOut(effect) }
-        syncNext()
-    }
-
-    private func release(upTo committed: Offset) {
+    /// Makes visible what is committed, and lets those go on who wait for it.
+    func release(upTo committed: Offset) {
         let count = waiting.prefix { $0.committedAt <= committed }.count
         guard count > 0 else { return }
-        let released = Array(waiting.prefix(count))
+        let ready = Array(waiting.prefix(count))
         waiting.removeFirst(count)
         var touched = Touched()
-        for entry in released {
-            touched.topics.formUnion(entry.touched.topics)
-            touched.everything = touched.everything || entry.touched.everything
+        for entry in ready { touched.form(entry.touched) }
+        let image = ready[count - 1].image
+        let isNews = image.endOffset > released.endOffset || touched.everything
+        released = image
+        outlets.publish(image, touched) {
+            for entry in ready { entry.completion?(nil) }
         }
-        publish(released[count - 1].image, touched) {
-            for entry in released { entry.completion(nil) }
-        }
-        snapshots.committed(released[count - 1].image, epoch: epoch, timestamp: lastAppend)
-    }
-
-    // MARK: Election
-
-    /// Becomes the leader of the quorum of one; `completion` when the first record of the epoch is committed.
-    func lead(voters: VotersRecord?, completion: @escaping (MetadataFailure?) -> Void) {
-        for effect in quorum.campaign() { carryOut(effect) }
-        guard failure == nil else { return completion(failure.map { .storage($0) }) }
-        let voter = LeaderChangeMessage.Voter { $0.voterId = quorum.local.id.rawValue }
-        let change = LeaderChangeMessage {
-            $0.leaderId = quorum.local.id.rawValue
-            $0.voters = [voter]
-            $0.grantingVoters = [voter]
-        }
-        var records = [ControlType.leaderChange.record(change)]
-        if let voters {
-            records.append(ControlType.kraftVersion.record(KRaftVersionRecord { $0.kRaftVersion = 1 }))
-            records.append(ControlType.voters.record(voters))
-        }
-        append(records, isControl: true, touched: Touched(topics: [], everything: true), completion: completion)
-    }
-
-    private func carryOut(_ effect: Quorum.Effect) {
-        switch effect {
-        case .persist(let state):
-            do {
-                try store.write(state)
-            } catch {
-                failure = error
-                return
-            }
-            for next in quorum.statePersisted() { carryOut(next) }
-        case .lead(let epoch): log.beginEpoch(epoch)
-        case .commit(let offset): release(upTo: offset)
-        }
-    }
-
-    // MARK: Idleness
-
-    /// Appends a record that changes nothing whenever nothing else was appended for `interval`.
-    func keepMoving(every interval: Duration) {
-        let end = log.endOffset
-        _ = loop.schedule(at: loop.now + interval) {
-            guard !self.isClosed, self.failure == nil else { return }
-            if self.log.endOffset == end { self.append([VersionedRecord(.noOp(NoOpRecord()), 0)]) { _ in } }
-            self.keepMoving(every: interval)
-        }
+        guard isNews else { return }
+        let voters = quorum.voterHistory.voters(below: image.endOffset)
+        snapshots.committed(
+            image, epoch: log.epochs.epoch(at: image.endOffset + -1) ?? epoch,
+            voters: voters.isDynamic ? voters.record : nil, timestamp: lastAppend)
     }
 
     // MARK: End
 
-    /// Nothing more is begun by itself.
+    /// Ends what comes back by itself: idle records and snapshots.
     func stopBackground() {
         isClosed = true
         snapshots.close()
+        if let timer { loop.cancel(timer) }
+        if let sessionTimer { loop.cancel(sessionTimer) }
+        timer = nil
+        sessionTimer = nil
     }
 
-    /// Writes what is in memory only, after the last append.
+    /// Writes what an orderly end leaves behind.
     func close() throws(StorageError) { try log.close() }
 }

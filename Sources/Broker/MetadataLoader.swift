@@ -14,27 +14,33 @@ internal import WireProtocol
 /// The metadata log as it was found.
 struct LoadedMetadata {
     var store: MetadataStore
+    /// Loads the image anew when what was replayed is cut off.
+    var loader: MetadataLoader
     var log: PartitionLog
     var controller: Controller
     var quorum: Quorum
-    /// The feature levels that formatting asked for, while the log is empty.
+    /// The feature levels that formatting asked for.
     var bootstrap: [VersionedRecord] = []
-    /// The voters that the log should name, if it does not name them yet.
-    var voters: VotersRecord?
-    /// The voters that log and snapshot name.
-    var knownVoters: VotersRecord?
     /// Bytes of the log that the newest snapshot does not hold.
     var bytesBehindSnapshot = 0
 }
 
-struct MetadataLoader {
+/// What a log that was cut, or begun anew with a snapshot, comes to.
+struct ReloadedMetadata: Sendable {
+    var image: ClusterImage
+    /// The voters that the snapshot names.
+    var snapshotVoters: VoterSet
+}
+
+struct MetadataLoader: Sendable {
     private let folder: LogFolder
     private let identity: MetaProperties
     private let node: NodeConfiguration
     private let store: MetadataStore
     private let logger: Logger
     private var image: ClusterImage
-    private var voters: VotersRecord?
+    /// The voters that the configuration or the snapshot names, and those of the log.
+    private var voters: VoterHistory
     private var replayedBytes = 0
 
     init(folder: LogFolder, identity: MetaProperties, node: NodeConfiguration, logger: Logger) {
@@ -44,6 +50,7 @@ struct MetadataLoader {
         self.logger = logger
         store = MetadataStore(folder: folder.path, folder.fileSystem)
         image = ClusterImage(clusterId: identity.clusterId)
+        voters = VoterHistory(node.staticVoters)
     }
 
     mutating func load(seed: UInt64) throws(StorageError) -> LoadedMetadata {
@@ -51,27 +58,46 @@ struct MetadataLoader {
         let state = try store.readState()
         let start = try LogVerification.segments(in: store.directory, folder.fileSystem).first
         let snapshot = try newestSnapshot(reaching: start ?? .zero)
-        let log = try openLog(start: start, snapshot: snapshot?.file.end ?? .zero, epochMax: state.epoch)
-        var bootstrap: [VersionedRecord] = []
-        if let snapshot {
-            if snapshot.file.end == .zero {
-                bootstrap = try formatted(snapshot.batches)
-            } else {
-                for batch in snapshot.batches { try replay(batch, isSnapshot: true) }
-                image.skip(to: snapshot.file.end)
-            }
-        }
-        let snapshotVoters = voters
-        voters = nil
-        try replayLog(log, from: snapshot?.file.end ?? .zero)
-        let local = VoterKey(id: identity.nodeId, directory: identity.directoryId)
-        let quorum = Quorum(local: local, voters: [local], state: state, logEnd: log.endOffset)
-        let isNew = log.endOffset == .zero
-        let known = voters ?? snapshotVoters
+        let bootstrap = try replay(snapshot)
+        let end = snapshot?.file.end ?? .zero
+        let log = try openLog(start: start, snapshot: end, epochMax: state.epoch)
+        // A snapshot of the leader came, and the process ended before it took the place of the log; or the tail was lost of
+        // what others had committed.
+        if log.endOffset < end { try log.restart(at: end) }
+        try replayLog(log, from: end)
+        let id = snapshot.flatMap { $0.file.end == .zero ? nil : SnapshotId(end: $0.file.end, epoch: $0.file.epoch) }
+        // What a process left that was killed is in no way durable yet.
+        try log.sync()
+        let quorum = Quorum(
+            local: ReplicaKey(id: identity.nodeId, directory: identity.directoryId), voters: voters, state: state,
+            log: LogOutline(
+                start: log.startOffset, end: log.endOffset, epochs: log.epochs.entries.map { ($0.epoch, $0.start) },
+                snapshot: id), settings: QuorumSettings(node), seed: seed)
         return LoadedMetadata(
-            store: store, log: log, controller: Controller(image: image, node: node, seed: seed), quorum: quorum,
-            bootstrap: isNew ? bootstrap : [], voters: isNew ? snapshotVoters : movedVoters(known), knownVoters: known,
+            store: store, loader: MetadataLoader(folder: folder, identity: identity, node: node, logger: logger), log: log,
+            controller: Controller(image: image, node: node, seed: seed), quorum: quorum, bootstrap: bootstrap,
             bytesBehindSnapshot: replayedBytes)
+    }
+
+    /// The image at the end of the log as it is now.
+    func reload(_ log: PartitionLog) throws(StorageError) -> ReloadedMetadata {
+        var fresh = self
+        let snapshot = try fresh.newestSnapshot(reaching: log.startOffset)
+        _ = try fresh.replay(snapshot)
+        try fresh.replayLog(log, from: snapshot?.file.end ?? .zero)
+        return ReloadedMetadata(
+            image: fresh.image, snapshotVoters: fresh.voters.voters(below: .zero))
+    }
+
+    /// Replays the snapshot; answers what formatting wrote.
+    private mutating func replay(
+        _ snapshot: (file: MetadataStore.SnapshotFile, batches: [RecordBatch])?
+    ) throws(StorageError) -> [VersionedRecord] {
+        guard let snapshot else { return [] }
+        if snapshot.file.end == .zero { return try formatted(snapshot.batches) }
+        for batch in snapshot.batches { try replay(batch, isSnapshot: true) }
+        image.skip(to: snapshot.file.end)
+        return []
     }
 
     /// The newest snapshot that is whole, of those that the log continues. One that is not gives way to an older one,
@@ -98,12 +124,13 @@ struct MetadataLoader {
         return nil
     }
 
-    /// Opens the log after it was verified. `snapshot`: everything below was committed, and so it was durable.
+    /// Opens the log after it was verified. `snapshot`: everything below was committed, and so it was durable, here if there is
+    /// no other voter.
     private func openLog(
         start: Offset?, snapshot: Offset, epochMax: LeaderEpoch
     ) throws(StorageError) -> PartitionLog {
         let noted = try folder.readCheckpoints().recoveryPoints[MetadataStore.partition] ?? .zero
-        let recoveryPoint = max(noted, snapshot)
+        let recoveryPoint = voters.latest.voters.count > 1 ? noted : max(noted, snapshot)
         if start == nil, noted > snapshot {
             throw .malformed(path: store.directory, reason: "the log is gone and was durable below \(noted)")
         }
@@ -128,27 +155,12 @@ struct MetadataLoader {
         return try loader.load(startOffset: start == nil ? snapshot : .zero)
     }
 
-    /// The voters with the controller listener that the configuration names now; nil if the log has it already.
-    private func movedVoters(_ known: VotersRecord?) -> VotersRecord? {
-        guard var voters = known, let listener = node.controllerEndpoint, listener.port != 0,
-            let index = voters.voters.firstIndex(where: { $0.voterId == node.nodeId })
-        else { return nil }
-        let endpoint = VotersRecord.Endpoint {
-            $0.name = listener.name
-            $0.host = listener.host.isEmpty || listener.host == "0.0.0.0" ? "localhost" : listener.host
-            $0.port = listener.port
-        }
-        guard voters.voters[index].endpoints != [endpoint] else { return nil }
-        voters.voters[index].endpoints = [endpoint]
-        return voters
-    }
-
     private mutating func formatted(_ batches: [RecordBatch]) throws(StorageError) -> [VersionedRecord] {
         var records: [VersionedRecord] = []
         for batch in batches {
             for (_, record) in try decode(batch) {
                 if batch.header.isControl {
-                    try control(record)
+                    try control(record, at: nil)
                 } else if let value = record.value {
                     records.append(
                         VersionedRecord(try metadata(value), MetadataRecord.version(of: ByteSlice(value)) ?? 0))
@@ -181,7 +193,7 @@ struct MetadataLoader {
     private mutating func replay(_ batch: RecordBatch, isSnapshot: Bool) throws(StorageError) {
         for (offset, record) in try decode(batch) {
             if batch.header.isControl {
-                try control(record)
+                try control(record, at: isSnapshot ? nil : offset)
                 if !isSnapshot { image.skip(to: offset + 1) }
             } else if let value = record.value {
                 image.replay(try metadata(value), at: isSnapshot ? .none : offset)
@@ -189,10 +201,12 @@ struct MetadataLoader {
         }
     }
 
-    private mutating func control(_ record: PlainRecord) throws(StorageError) {
+    /// `offset`: where the record stands in the log; nil in a snapshot.
+    private mutating func control(_ record: PlainRecord, at offset: Offset?) throws(StorageError) {
         guard ControlType(key: record.key) == .voters, let value = record.value else { return }
         do {
-            voters = try VotersRecord(decoding: ByteSlice(value), version: 0)
+            let found = VoterSet(try VotersRecord(decoding: ByteSlice(value), version: 0))
+            if let offset { voters.append(found, at: offset) } else { voters = VoterHistory(found) }
         } catch {
             throw malformed(error)
         }

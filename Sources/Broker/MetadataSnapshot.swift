@@ -131,6 +131,43 @@ extension MetadataStore {
             fileSystem)
     }
 
+    // MARK: Pieces
+
+    /// Bytes of a snapshot from `position` on, at most so many, and the size of all; empty at its end.
+    func readPiece(of id: SnapshotId, at position: Int, bytesMax: Int) throws(StorageError) -> (bytes: ByteSlice, size: Int) {
+        let path = directory + "/" + MetadataStore.snapshotName(end: id.end, epoch: id.epoch)
+        return try storage { () throws(FileError) in
+            let file = try fileSystem.open(path, .read)
+            let size = try file.size()
+            guard position >= 0, position < size else { return (.empty, size) }
+            return (try file.read(at: position, count: min(bytesMax, size - position)), size)
+        }
+    }
+
+    /// Writes a piece of a snapshot that another node sends; the first one begins anew.
+    func writePiece(_ bytes: ByteSlice, of id: SnapshotId, at position: Int) throws(StorageError) {
+        let path = partPath(of: id)
+        try storage { () throws(FileError) in
+            let file = try fileSystem.open(path, position == 0 ? .replace : .update)
+            try file.write([bytes], at: position)
+        }
+    }
+
+    /// All pieces are there: makes the snapshot durable under its name, if it is whole.
+    func finishPieces(of id: SnapshotId) throws(StorageError) {
+        let (path, name) = (partPath(of: id), MetadataStore.snapshotName(end: id.end, epoch: id.epoch))
+        try storage { () throws(FileError) in try fileSystem.open(path, .update).sync() }
+        _ = try batches(of: SnapshotFile(end: id.end, epoch: id.epoch, name: name + ".part"))
+        try storage { () throws(FileError) in
+            try fileSystem.rename(path, to: directory + "/" + name)
+            try fileSystem.syncDirectory(directory)
+        }
+    }
+
+    private func partPath(of id: SnapshotId) -> String {
+        directory + "/" + MetadataStore.snapshotName(end: id.end, epoch: id.epoch) + ".part"
+    }
+
     // MARK: Removal
 
     /// Removes what a crash left half-written, and snapshots of what the log has let go of: below `start`.

@@ -37,7 +37,8 @@ struct MetadataStore: Sendable {
         else { throw .malformed(path: path, reason: "has no leader or epoch") }
         return QuorumState(
             epoch: LeaderEpoch(Int32(clamping: epoch)), leader: NodeId(Int32(clamping: leader)),
-            votedFor: NodeId(Int32(clamping: JsonField.integer("votedId", in: text) ?? -1)))
+            votedFor: NodeId(Int32(clamping: JsonField.integer("votedId", in: text) ?? -1)),
+            votedDirectory: JsonField.text("votedDirectoryId", in: text).flatMap { Uuid($0) } ?? .zero)
     }
 
     func write(_ state: QuorumState) throws(StorageError) {
@@ -58,14 +59,14 @@ struct MetadataStore: Sendable {
         }
     }
 
-    /// Writes the checkpoint that an empty quorum begins with.
+    /// Writes the checkpoint that an empty quorum begins with. `voters`: nil where the configuration or the leader names them.
     func format(
-        voter: VotersRecord.Voter, records: [VersionedRecord], at time: Timestamp
+        voters: VotersRecord?, records: [VersionedRecord], at time: Timestamp
     ) throws(StorageError) {
         try storage { () throws(FileError) in try fileSystem.createDirectory(directory) }
         try write(
             MetadataSnapshot(
-                end: .zero, epoch: LeaderEpoch(0), voters: VotersRecord { $0.voters = [voter] }, records: records,
+                end: .zero, epoch: LeaderEpoch(0), voters: voters, records: records,
                 timestamp: time), at: time)
         let metadata = "version: 0\ntopic_id: \(Uuid.metadataTopic)"
         try CheckpointFile.replace(
@@ -74,10 +75,16 @@ struct MetadataStore: Sendable {
     }
 }
 
-/// Picks integers out of the small JSON files that Kafka writes; they are flat and hold no strings with quotes.
+/// Picks values out of the small JSON files that Kafka writes; they are flat and hold no strings with quotes.
 enum JsonField {
     static func integer(_ name: String, in text: String) -> Int64? {
         guard let range = text.firstRange(of: "\"\(name)\":") else { return nil }
         return Int64(text[range.upperBound...].drop { $0 == " " }.prefix { $0.isNumber || $0 == "-" })
+    }
+
+    static func text(_ name: String, in text: String) -> String? {
+        guard let range = text.firstRange(of: "\"\(name)\":") else { return nil }
+        let value = text[range.upperBound...].drop { $0 == " " }
+        return value.first == "\"" ? String(value.dropFirst().prefix { $0 != "\"" }) : nil
     }
 }

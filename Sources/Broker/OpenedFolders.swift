@@ -1,6 +1,7 @@
 // The log folders of a node at start: locked, checked against each other, formatted if all are empty, and loaded.
 
 internal import Basics
+internal import ClusterImage
 internal import Configuration
 internal import Controller
 internal import Environment
@@ -141,48 +142,53 @@ struct OpenedFolders {
         _ logger: Logger
     ) throws(StartFailure) -> [MetaProperties?] {
         var random = RandomSourceGenerator(environment.random)
+        let formation = try Formation.automatic(node)
         let known = node["cluster.id"] ?? begun.compactMap(\.self).first?.clusterId
         let cluster = known ?? Uuid.random(using: &random).description
-        do throws(StorageError) {
-            let identities = try format(
-                folders, environment: environment, node: node, cluster: cluster)
-            logger.info("broker", "formatted", [("cluster", cluster), ("folders", folders.map(\.path).joined(separator: ","))])
-            return identities
-        } catch {
-            throw .storage(error)
-        }
+        let identities = try format(folders, environment: environment, node: node, cluster: cluster, formation)
+        logger.info("broker", "formatted", [("cluster", cluster), ("folders", folders.map(\.path).joined(separator: ","))])
+        return identities
     }
 
     static func format(
-        _ folders: [LogFolder], environment: Environment, node: NodeConfiguration, cluster: String
-    ) throws(StorageError) -> [MetaProperties] {
+        _ folders: [LogFolder], environment: Environment, node: NodeConfiguration, cluster: String, _ formation: Formation
+    ) throws(StartFailure) -> [MetaProperties] {
         var random = RandomSourceGenerator(environment.random)
-        let identities = folders.map { _ in
-            MetaProperties(
-                clusterId: cluster, nodeId: NodeId(node.nodeId), directoryId: Uuid.random(using: &random))
-        }
         let index = node["metadata.log.dir"].flatMap { path in folders.firstIndex { $0.path == path } } ?? 0
-        let endpoint = node.controllerEndpoint
-        let voter = VotersRecord.Voter {
-            $0.voterId = node.nodeId
-            $0.voterDirectoryId = identities[index].directoryId
-            $0.endpoints = [
-                VotersRecord.Endpoint {
-                    $0.name = endpoint?.name ?? "CONTROLLER"
-                    $0.host = endpoint?.host ?? "127.0.0.1"
-                    $0.port = endpoint?.port ?? unboundControllerPort
-                }
-            ]
-            $0.kRaftVersionFeature.maxSupportedVersion = 1
+        let named = try formation.directory(of: NodeId(node.nodeId))
+        let identities = folders.indices.map { position in
+            let made = Uuid.random(using: &random)
+            return MetaProperties(
+                clusterId: cluster, nodeId: NodeId(node.nodeId),
+                directoryId: position == index ? named ?? made : made)
         }
+        let endpoint = node.controllerEndpoint
+        let own = Voter(
+            key: ReplicaKey(id: NodeId(node.nodeId), directory: identities[index].directoryId),
+            endpoints: [
+                Voter.Endpoint(
+                    name: endpoint?.name ?? "CONTROLLER", host: endpoint?.host ?? "127.0.0.1",
+                    port: endpoint?.port ?? unboundControllerPort)
+            ])
+        let (voters, records) = (try formation.record(own: own, node), try formation.records())
+        do throws(StorageError) {
+            try write(identities, to: folders, metadata: index, voters, records, at: environment.clock.wallClock)
+        } catch {
+            throw .storage(error)
+        }
+        return identities
+    }
+
+    private static func write(
+        _ identities: [MetaProperties], to folders: [LogFolder], metadata index: Int, _ voters: VotersRecord?,
+        _ records: [VersionedRecord], at time: Timestamp
+    ) throws(StorageError) {
         for folder in folders { try folder.syncName() }
         let store = MetadataStore(folder: folders[index].path, folders[index].fileSystem)
-        try store.format(
-            voter: voter, records: SupportedFeatures.bootstrapRecords, at: environment.clock.wallClock)
+        try store.format(voters: voters, records: records, at: time)
         for other in folders.indices where other != index {
             try identities[other].write(to: folders[other].path, folders[other].fileSystem)
         }
         try identities[index].write(to: folders[index].path, folders[index].fileSystem)
-        return identities
     }
 }

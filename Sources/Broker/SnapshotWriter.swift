@@ -15,6 +15,8 @@ final class SnapshotWriter {
     private struct Committed: Sendable {
         var image: ClusterImage
         var epoch: LeaderEpoch
+        /// Nil where the configuration names them.
+        var voters: VotersRecord?
         var timestamp: Timestamp
     }
 
@@ -22,7 +24,6 @@ final class SnapshotWriter {
     private let environment: Environment
     private let store: MetadataStore
     private let log: PartitionLog
-    private let voters: VotersRecord?
     private let retention: SnapshotRetention
     private let logger: Logger
     private var schedule: SnapshotSchedule
@@ -30,6 +31,8 @@ final class SnapshotWriter {
     private var timer: TimerToken?
     private var isWriting = false
     private var isClosed = false
+    /// Called when a snapshot is written: where the log begins now, and the epoch that wrote last below that.
+    var onWritten: ((SnapshotId, _ start: Offset, _ startEpoch: LeaderEpoch) -> Void)?
 
     init(
         loop: any EventLoop, environment: Environment, loaded: LoadedMetadata, node: NodeConfiguration, logger: Logger
@@ -38,7 +41,6 @@ final class SnapshotWriter {
         self.environment = environment
         store = loaded.store
         log = loaded.log
-        voters = loaded.voters ?? loaded.knownVoters
         self.logger = logger
         let interval = node.int("metadata.log.max.snapshot.interval.ms")
         schedule = SnapshotSchedule(
@@ -52,8 +54,8 @@ final class SnapshotWriter {
     func appended(_ byteCount: Int) { schedule.appended(byteCount) }
 
     /// Everything in `image` is committed; `timestamp` is that of its last record.
-    func committed(_ image: ClusterImage, epoch: LeaderEpoch, timestamp: Timestamp) {
-        newest = Committed(image: image, epoch: epoch, timestamp: timestamp)
+    func committed(_ image: ClusterImage, epoch: LeaderEpoch, voters: VotersRecord?, timestamp: Timestamp) {
+        newest = Committed(image: image, epoch: epoch, voters: voters, timestamp: timestamp)
         schedule.committed()
         writeIfDue()
     }
@@ -69,21 +71,24 @@ final class SnapshotWriter {
         schedule.began(at: loop.now)
         isWriting = true
         self.newest = nil
-        let (store, log, voters, retention, clock) = (store, log, voters, retention, environment.clock)
+        let (store, log, retention, clock) = (store, log, retention, environment.clock)
         let writer = Confined(self, to: loop)
         environment.pool.run {
             let failure: StorageError?
+            var first: MetadataStore.SnapshotFile?
             do throws(StorageError) {
                 try store.write(
                     MetadataSnapshot(
-                        end: newest.image.endOffset, epoch: newest.epoch, voters: voters, records: newest.image.records,
+                        end: newest.image.endOffset, epoch: newest.epoch, voters: newest.voters, records: newest.image.records,
                         timestamp: newest.timestamp), at: clock.wallClock)
                 try store.clean(log, retention, now: clock.wallClock)
+                first = try store.snapshots().first { $0.end == log.startOffset }
                 failure = nil
             } catch {
                 failure = error
             }
-            writer.confinement.post { writer.value.written(newest.image.endOffset, failure) }
+            let (id, startEpoch) = (SnapshotId(end: newest.image.endOffset, epoch: newest.epoch), first?.epoch)
+            writer.confinement.post { writer.value.written(id, startEpoch, failure) }
         }
     }
 
@@ -96,12 +101,13 @@ final class SnapshotWriter {
         }
     }
 
-    private func written(_ end: Offset, _ failure: StorageError?) {
+    private func written(_ id: SnapshotId, _ startEpoch: LeaderEpoch?, _ failure: StorageError?) {
         isWriting = false
         if let failure {
-            logger.error("metadata", "cannot write a snapshot", [("end", "\(end)"), ("reason", "\(failure)")])
+            logger.error("metadata", "cannot write a snapshot", [("end", "\(id.end)"), ("reason", "\(failure)")])
         } else {
-            logger.info("metadata", "wrote a snapshot", [("end", "\(end)")])
+            logger.info("metadata", "wrote a snapshot", [("end", "\(id.end)")])
+            onWritten?(id, startEpoch == nil ? .zero : log.startOffset, startEpoch ?? id.epoch)
         }
         writeIfDue()
     }

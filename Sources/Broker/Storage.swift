@@ -8,9 +8,10 @@ internal import Log
 /// The storage of a node that does not run.
 package enum Storage {
     /// Gives the empty log folders of `node` an identity in the cluster `clusterId`. Returns false when all of them have
-    /// one already and `ignoresFormatted` is set; throws when any has one otherwise, or is not empty, or is in use.
+    /// one already and `ignoresFormatted` is set throws when any has one otherwise, or is not empty, or is in use.
     package static func format(
-        _ environment: Environment, _ node: NodeConfiguration, clusterId: String, ignoresFormatted: Bool
+        _ environment: Environment, _ node: NodeConfiguration, clusterId: String, formation: Formation,
+        ignoresFormatted: Bool
     ) throws(StartFailure) -> Bool {
         if let configured = node["cluster.id"], configured != clusterId {
             throw .refused("cluster.id is \(configured) in the configuration, and \(clusterId) was asked for")
@@ -29,11 +30,7 @@ package enum Storage {
             return false
         }
         try OpenedFolders.requireUnused(folders)
-        do throws(StorageError) {
-            _ = try OpenedFolders.format(folders, environment: environment, node: node, cluster: clusterId)
-        } catch {
-            throw .storage(error)
-        }
+        _ = try OpenedFolders.format(folders, environment: environment, node: node, cluster: clusterId, formation)
         return true
     }
 }

@@ -8,24 +8,24 @@ node.id | int | 1 | 0.. | r | works | The id of this node, unlike that of any ot
 broker.id | ~int | | 0.. | r | works | The former name of node.id.
 process.roles | list | broker,controller | broker,controller | r | works | What this process is: broker, controller, or both.
 cluster.id | ~string | | | r | works | Given at the first start, the cluster id that an empty folder is formatted with.
-controller.quorum.bootstrap.servers | list | "" | | r | works | Where the controllers are found; the own endpoint here, while a lone node is all there is.
-controller.quorum.voters | list | "" | | r | works | The static voters of an older quorum, id@host:port; the own one only, while a lone node is all there is.
-controller.quorum.election.timeout.ms | int | 1000 | 0.. | r | later | Without a leader for so long a controller stands for election.
-controller.quorum.election.backoff.max.ms | int | 1000 | 0.. | r | later | The longest wait before another election.
-controller.quorum.fetch.timeout.ms | int | 2000 | 0.. | r | later | Without an answer of the leader for so long a controller stands for election.
-controller.quorum.request.timeout.ms | int | 2000 | 1.. | r | later | How long a controller waits for an answer.
-controller.quorum.retry.backoff.ms | int | 20 | 0.. | r | later | The wait before a failed request is sent again.
+controller.quorum.bootstrap.servers | list | "" | | r | works | Where the controllers are found, host:port.
+controller.quorum.voters | list | "" | | r | works | The voters of a quorum whose log does not name them, id@host:port.
+controller.quorum.election.timeout.ms | int | 1000 | 0.. | r | works | Without a leader for so long a controller stands for election.
+controller.quorum.election.backoff.max.ms | int | 1000 | 0.. | r | works | The longest wait before another election.
+controller.quorum.fetch.timeout.ms | int | 2000 | 0.. | r | works | Without an answer of the leader for so long a controller stands for election.
+controller.quorum.request.timeout.ms | int | 2000 | 1.. | r | works | How long a controller waits for an answer.
+controller.quorum.retry.backoff.ms | int | 20 | 0.. | r | works | The wait before a failed request is sent again.
 controller.quorum.append.linger.ms | int | 25 | 0.. | r | pointless | How long the leader of the quorum gathers writes.
 controller.quorum.auto.join.enable | bool | false | | r | later | Whether a new controller joins the voters by itself.
-controller.quorum.fetch.snapshot.max.bytes | int | 1048576 | 1.. | r | later | The most that one answer carries of a snapshot.
-controller.quorum.fetch.max.bytes | int | 1048576 | 1.. | r | later | The most that one answer carries of the metadata log.
+controller.quorum.fetch.snapshot.max.bytes | int | 1048576 | 1.. | r | works | The most that one answer carries of a snapshot.
+controller.quorum.fetch.max.bytes | int | 1048576 | 1.. | r | works | The most that one answer carries of the metadata log.
 controller.performance.sample.period.ms | long | 60000 | 100.. | r | pointless | The time between performance reports of the controller.
 controller.performance.always.log.threshold.ms | long | 2000 | 0.. | r | pointless | Slower events of the controller are always logged.
 controller.socket.timeout.ms | int | 30000 | | r | pointless | How long a broker waits for a controller's answer.
 broker.rack | ~string | | | r | works | Where the node stands; clients read from near replicas.
-broker.heartbeat.interval.ms | int | 2000 | | r | later | The time between heartbeats to the controller.
-broker.session.timeout.ms | int | 9000 | | r | later | Without a heartbeat for so long a broker is fenced.
-initial.broker.registration.timeout.ms | int | 60000 | | r | later | How long a broker tries to register before it gives up.
+broker.heartbeat.interval.ms | int | 2000 | | r | works | The time between heartbeats to the controller.
+broker.session.timeout.ms | int | 9000 | | r | works | Without a heartbeat for so long a broker is fenced.
+initial.broker.registration.timeout.ms | int | 60000 | | r | works | How long a broker tries to register before it gives up.
 metadata.log.dir | ~string | | | r | works | Where the metadata log is kept; the first of log.dirs if not set.
 metadata.log.segment.bytes | int | 1073741824 | 8388608.. | r | works | The size at which a segment of the metadata log ends.
 metadata.log.segment.ms | long | 604800000 | | r | works | The span of time at which a segment of the metadata log ends.

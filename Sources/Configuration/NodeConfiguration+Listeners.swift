@@ -87,23 +87,34 @@ extension NodeConfiguration {
     }
 
     func checkRoles() throws(ConfigurationProblem) {
-        let roles = roles
-        guard roles.contains("broker"), roles.contains("controller") else {
-            throw ConfigurationProblem(
-                key: "process.roles", reason: "a node is broker and controller at once as yet, process.roles=broker,controller")
+        guard isBroker || isController else {
+            throw ConfigurationProblem(key: "process.roles", reason: "names neither broker nor controller")
         }
-        let voters = list("controller.quorum.voters")
-        if voters.count > 1 || list("controller.quorum.bootstrap.servers").count > 1 {
-            throw ConfigurationProblem(
-                key: voters.count > 1 ? "controller.quorum.voters" : "controller.quorum.bootstrap.servers",
-                reason: "names other nodes; a quorum of several is not built yet")
+        let (voters, servers) = (try quorumAddresses("controller.quorum.voters"), try quorumAddresses(bootstrapKey))
+        if let voter = voters.first(where: { $0.id == nil }) {
+            throw ConfigurationProblem(key: "controller.quorum.voters", reason: "'\(voter.host)' is not ID@HOST:PORT")
         }
-        if let voter = voters.first, Int32(voter.prefix { $0 != "@" }) != nodeId {
+        if isController, !voters.isEmpty, !voters.contains(where: { $0.id == nodeId }) {
             throw ConfigurationProblem(
-                key: "controller.quorum.voters", reason: "'\(voter)' is not this node, whose node.id is \(nodeId)")
+                key: "controller.quorum.voters", reason: "does not name this controller, whose node.id is \(nodeId)")
         }
-        if brokerListeners.isEmpty {
+        if !isController, voters.contains(where: { $0.id == nodeId }) {
+            throw ConfigurationProblem(
+                key: "controller.quorum.voters", reason: "names this node, which is no controller")
+        }
+        if !isController, voters.isEmpty, servers.isEmpty {
+            throw ConfigurationProblem(key: bootstrapKey, reason: "a broker that is no controller needs to know of one")
+        }
+        if isController, voters.count > 1 || servers.count > 1, !listeners.contains(where: isForControllers) {
+            throw ConfigurationProblem(
+                key: "controller.listener.names", reason: "names no listener, and other controllers could not reach this one")
+        }
+        if isBroker, brokerListeners.isEmpty {
             throw ConfigurationProblem(key: "listeners", reason: "has no listener for clients")
         }
     }
+
+    private var bootstrapKey: String { "controller.quorum.bootstrap.servers" }
+
+    private func isForControllers(_ listener: Listener) -> Bool { controllerListenerNames.contains(listener.name) }
 }

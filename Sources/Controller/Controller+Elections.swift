@@ -28,17 +28,16 @@ extension Controller {
         changes(BrokerChange(removed: broker)) { $0.inSync.contains(broker) || $0.leader == broker }
     }
 
-    /// The broker shuts down in order: the same, while it still serves what nobody else can lead.
-    package func partitionsHandedOver(by broker: NodeId) -> [VersionedRecord] { partitionsFenced(from: broker) }
+    /// The broker shuts down in order: the same for partitions that have other replicas; it serves the others to its end.
+    package func partitionsHandedOver(by broker: NodeId) -> [VersionedRecord] {
+        changes(BrokerChange(removed: broker)) {
+            $0.replicas.count > 1 && ($0.inSync.contains(broker) || $0.leader == broker)
+        }
+    }
 
     /// The broker may lead: partitions without a leader look again.
     package func partitionsUnfenced(for broker: NodeId) -> [VersionedRecord] {
         changes(BrokerChange(added: broker)) { $0.leader == .none }
-    }
-
-    /// Whether the broker leads anything: one that shuts down waits until it does not.
-    package func leads(_ broker: NodeId) -> Bool {
-        image.topics.values.contains { topic in topic.partitions.values.contains { $0.leader == broker } }
     }
 
     /// A new incarnation of the broker registers. If the one before did not stop in order, records may be lost, and where

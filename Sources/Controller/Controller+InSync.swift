@@ -9,10 +9,8 @@ extension Controller {
     private typealias Asked = AlterPartitionRequest.PartitionData
     private typealias Answer = AlterPartitionResponse.PartitionData
 
-    /// Decides an AlterPartition request of version `version`. Each partition succeeds or fails by itself.
-    package func alterPartition(
-        _ request: AlterPartitionRequest, version: Int16
-    ) -> Decision<AlterPartitionResponse> {
+    /// Decides an AlterPartition request. Each partition succeeds or fails by itself.
+    package func alterPartition(_ request: AlterPartitionRequest) -> Decision<AlterPartitionResponse> {
         var decision = Decision(reply: AlterPartitionResponse())
         let broker = NodeId(request.brokerId)
         guard image.brokers[broker]?.epoch == request.brokerEpoch else {
@@ -27,7 +25,7 @@ extension Controller {
                     for asked in topic.partitions {
                         let isFirst = seen.insert(TopicPartition("\(topic.topicId)", asked.partitionIndex)).inserted
                         var answer = isFirst
-                            ? alter(asked, image.topics[topic.topicId], of: broker, version, &decision.records)
+                            ? alter(asked, image.topics[topic.topicId], of: broker, &decision.records)
                             : Controller.refused(.invalidRequest)
                         answer.partitionIndex = asked.partitionIndex
                         $0.partitions.append(answer)
@@ -40,15 +38,16 @@ extension Controller {
     private static func refused(_ code: ErrorCode) -> Answer { Answer { $0.errorCode = code } }
 
     private func alter(
-        _ asked: Asked, _ topic: TopicImage?, of broker: NodeId, _ version: Int16, _ records: inout [VersionedRecord]
+        _ asked: Asked, _ topic: TopicImage?, of broker: NodeId, _ records: inout [VersionedRecord]
     ) -> Answer {
         guard let topic else { return Controller.refused(.unknownTopicId) }
         guard let partition = topic.partitions[asked.partitionIndex] else {
             return Controller.refused(.unknownTopicOrPartition)
         }
-        let members = version >= 3
-            ? asked.newIsrWithEpochs.map { (id: NodeId($0.brokerId), epoch: $0.brokerEpoch) }
-            : asked.newIsr.map { (id: NodeId($0), epoch: -1) }
+        // Versions before 3 carry no broker epochs.
+        let members = asked.newIsrWithEpochs.isEmpty
+            ? asked.newIsr.map { (id: NodeId($0), epoch: -1) }
+            : asked.newIsrWithEpochs.map { (id: NodeId($0.brokerId), epoch: $0.brokerEpoch) }
         if let code = objection(to: asked, members, partition, broker) { return Controller.refused(code) }
         var change = change(of: partition, topic)
         change.inSync = members.map(\.id)

@@ -78,14 +78,14 @@ extension Controller {
         return [VersionedRecord(.abortTransaction(abort), 0)]
     }
 
-    /// Registers this controller.
+    /// Registers a controller.
     package func registerController(
-        id: NodeId, incarnation: Uuid, endpoint: RegisterControllerRecord.ControllerEndpoint
+        id: NodeId, incarnation: Uuid, endpoints: [RegisterControllerRecord.ControllerEndpoint]
     ) -> [VersionedRecord] {
         let record = RegisterControllerRecord {
             $0.controllerId = id.rawValue
             $0.incarnationId = incarnation
-            $0.endPoints = [endpoint]
+            $0.endPoints = endpoints
             $0.features = SupportedFeatures.all.map { feature in
                 RegisterControllerRecord.ControllerFeature {
                     $0.name = feature.name
@@ -141,6 +141,8 @@ extension Controller {
             $0.fenced = 1
             $0.inControlledShutdown = 1
         }
-        return [VersionedRecord(.brokerRegistrationChange(change), 1)]
+        // A lone broker has nobody to tell that what it leads is led no more.
+        let left = image.brokers.count > 1 ? partitionsFenced(from: broker) : []
+        return left + [VersionedRecord(.brokerRegistrationChange(change), 1)]
     }
 }

@@ -28,7 +28,13 @@ enum StorageCommand {
             OptionSpec("--cluster-id", "-t", value: "ID", "The id of the cluster; see storage random-uuid."),
             OptionSpec("--config", "-c", value: "FILE", "The server.properties of the node."),
             OptionSpec("--ignore-formatted", "-g", "Do not fail for folders that are formatted."),
-            OptionSpec("--standalone", "-s", "Accepted as Kafka's; a lone node is what is formatted anyway."),
+            OptionSpec("--standalone", "-s", "Begin a quorum of which this node is the only voter."),
+            OptionSpec(
+                "--initial-controllers", "-I", value: "LIST",
+                "Begin a quorum of these voters, ID@HOST:PORT:DIRECTORY with commas between; the same list on each of them."),
+            OptionSpec("--no-initial-controllers", "-N", "Name no voters: the node joins a quorum that there is."),
+            OptionSpec("--release-version", "-r", value: "RELEASE", "Begin with the metadata.version of a release, such as 4.1."),
+            OptionSpec("--feature", "-f", value: "NAME=LEVEL", "Begin with another level of a feature."),
         ] + BrokerCommand.configurationOptions,
         examples: [
             ("martlet storage format --cluster-id $(martlet storage random-uuid) --config server.properties", "a new node")
@@ -44,10 +50,43 @@ enum StorageCommand {
         let node = try BrokerOptions(arguments, file: file).configuration()
         let real = try RealEnvironment.make(loopCount: 1, poolThreads: 1)
         let formatted = try Storage.format(
-            real.environment, node, clusterId: cluster, ignoresFormatted: arguments.has("--ignore-formatted"))
+            real.environment, node, clusterId: cluster, formation: try formation(arguments, node),
+            ignoresFormatted: arguments.has("--ignore-formatted"))
         for folder in node.logDirectories where !arguments.has("-q") {
             Talk.say(formatted ? "formatted \(folder) for cluster \(cluster)" : "\(folder) is formatted already")
         }
         return 0
+    }
+
+    /// Who votes first and at which levels the features begin, as the options say it.
+    private static func formation(_ arguments: Arguments, _ node: NodeConfiguration) throws -> Formation {
+        let initial = arguments.value("--initial-controllers")
+        let asked = [arguments.has("--standalone"), initial != nil, arguments.has("--no-initial-controllers")]
+        guard asked.count(where: { $0 }) <= 1 else {
+            throw UsageError(
+                description: "--standalone, --initial-controllers and --no-initial-controllers exclude each other")
+        }
+        var formation: Formation
+        if let initial {
+            formation = Formation(voters: .controllers(initial.split(separator: ",").map(String.init)))
+        } else if arguments.has("--standalone") {
+            formation = Formation(voters: .standalone)
+        } else {
+            formation = arguments.has("--no-initial-controllers") ? Formation(voters: .none) : try Formation.usual(node)
+        }
+        if let release = arguments.value("--release-version") {
+            guard let level = Formation.metadataLevel(release: release) else {
+                throw UsageError(description: "'\(release)' is no release from 3.3 to 4.4")
+            }
+            formation.levels["metadata.version"] = level
+        }
+        for text in arguments.all("--feature") {
+            let parts = text.split(separator: "=")
+            guard parts.count == 2, let level = Int16(parts[1]) else {
+                throw UsageError(description: "--feature '\(text)' is not NAME=LEVEL")
+            }
+            formation.levels[String(parts[0])] = level
+        }
+        return formation
     }
 }

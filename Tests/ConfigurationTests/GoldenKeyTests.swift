@@ -137,11 +137,14 @@ private enum Golden {
         #expect(node.warnings.contains { $0.hasPrefix("authorizer.class.name") })
     }
 
-    @Test func `refuses the settings of a node among several`() throws {
-        let values = parseProperties(try Golden.text("wire-node1.properties"))
-        let problem = #expect(throws: ConfigurationProblem.self) {
-            try NodeConfiguration(values, acceptsUnbuilt: true)
-        }
-        #expect(problem?.key == "controller.quorum.bootstrap.servers")
+    @Test func `reads the settings of nodes among several`() throws {
+        let combined = try NodeConfiguration(
+            parseProperties(try Golden.text("wire-node1.properties")), acceptsUnbuilt: true)
+        #expect(combined.isBroker && combined.isController && combined.hasQuorumPeers)
+        // Its own controller is none to ask.
+        #expect(combined.quorumBootstrapServers.map(\.port) == [32214, 32314])
+        let broker = try NodeConfiguration(
+            parseProperties(try Golden.text("wire-node4.properties")), acceptsUnbuilt: true)
+        #expect(broker.isBroker && !broker.isController && broker.quorumBootstrapServers.count == 3)
     }
 }

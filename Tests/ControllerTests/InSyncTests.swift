@@ -65,7 +65,7 @@ import WireProtocol
             AlterPartitionRequest {
                 $0.brokerId = 1
                 $0.brokerEpoch = 99_999
-            }, version: 3)
+            })
         #expect(decision.reply.errorCode == .staleBrokerEpoch)
     }
 
@@ -104,7 +104,7 @@ import WireProtocol
                         $0.partitions = [AlterPartitionRequest.PartitionData()]
                     }
                 ]
-            }, version: 3)
+            })
         #expect(decision.reply.topics[0].partitions[0].errorCode == .unknownTopicId)
     }
 }

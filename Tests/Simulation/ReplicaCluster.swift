@@ -133,7 +133,7 @@ final class ReplicaCluster: @unchecked Sendable {
     }
 
     func alter(_ request: AlterPartitionRequest) -> AlterPartitionResponse {
-        let decision = controller.alterPartition(request, version: 3)
+        let decision = controller.alterPartition(request)
         commit(decision.records)
         return decision.reply
     }

@@ -34,7 +34,7 @@ enum FindCoordinatorHandler {
         }
         let broker = call.shard.broker
         let creation = GroupTopic.creation(broker.node, brokers: call.shard.view.liveBrokers.count)
-        broker.decide(on: call.loop, { $0.createTopics(creation) }) { result in
+        broker.ask(creation, timeout: .seconds(10), on: call.loop) { result in
             if case .success(let response) = result, let topic = response.topics.first,
                 topic.errorCode != .none, topic.errorCode != .topicAlreadyExists
             {

@@ -45,13 +45,19 @@ enum InitProducerIdHandler {
         let shard = call.shard
         shard.waitingForProducerId.append(call)
         guard shard.waitingForProducerId.count == 1 else { return }
-        broker.decide(on: call.loop, { $0.allocateProducerIds(for: node, epoch: epoch) }) { result in
+        let request = AllocateProducerIdsRequest {
+            $0.brokerId = node.rawValue
+            $0.brokerEpoch = epoch
+        }
+        broker.ask(request, timeout: .seconds(10), on: call.loop) { result in
             let waiting = shard.waitingForProducerId
             shard.waitingForProducerId = []
             switch result {
-            case .success(let first): shard.producerIds = first..<first + Controller.producerIdBlockSize
-            case .failure(let failure):
-                for call in waiting { fail(failure.code, call) }
+            case .success(let block) where !block.errorCode.isError && block.producerIdLen > 0:
+                shard.producerIds = block.producerIdStart..<block.producerIdStart + Int64(block.producerIdLen)
+            case .success, .failure:
+                // Clients try again.
+                for call in waiting { fail(.coordinatorLoadInProgress, call) }
                 return
             }
             for call in waiting {

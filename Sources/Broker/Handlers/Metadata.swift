@@ -19,7 +19,7 @@ enum MetadataHandler {
                 }
             }
         }
-        call.shard.broker.decide(on: call.loop, { $0.createTopics(creation) }) { _ in
+        call.shard.broker.ask(creation, timeout: .seconds(10), on: call.loop) { _ in
             call.answer(response(request, call))
         }
     }

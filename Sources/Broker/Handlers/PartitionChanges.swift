@@ -1,31 +1,8 @@
-// AlterPartition and AssignReplicasToDirs from brokers, ElectLeaders and moves of partitions from whoever runs the
-// cluster: the controller decides, the answer leaves when it is done.
+// ElectLeaders and moves of partitions, from whoever runs the cluster: the controller decides, the answer leaves when it is
+// done.
 
 internal import Controller
 internal import WireProtocol
-
-enum AlterPartitionHandler {
-    static func handle(_ request: AlterPartitionRequest, _ call: Call) {
-        let version = call.version
-        call.shard.broker.decide(on: call.loop, { $0.alterPartition(request, version: version) }) { result in
-            switch result {
-            case .success(let response): call.answer(response)
-            case .failure(let failure): call.answer(AlterPartitionResponse { $0.errorCode = failure.code })
-            }
-        }
-    }
-}
-
-enum AssignReplicasToDirsHandler {
-    static func handle(_ request: AssignReplicasToDirsRequest, _ call: Call) {
-        call.shard.broker.decide(on: call.loop, { $0.assignReplicas(request) }) { result in
-            switch result {
-            case .success(let response): call.answer(response)
-            case .failure(let failure): call.answer(AssignReplicasToDirsResponse { $0.errorCode = failure.code })
-            }
-        }
-    }
-}
 
 enum ElectLeadersHandler {
     static func handle(_ request: ElectLeadersRequest, _ call: Call) {

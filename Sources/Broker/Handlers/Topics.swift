@@ -68,7 +68,7 @@ extension MetadataFailure {
     var code: ErrorCode {
         switch self {
         case .storage: .kafkaStorageError
-        case .stopped: .notController
+        case .stopped, .notController: .notController
         }
     }
 }

@@ -126,7 +126,7 @@ struct ReplicatedCluster {
                         ]
                     }
                 ]
-            }, version: 3)
+            })
         commit(decision.records)
         return decision.reply.topics[0].partitions[0]
     }

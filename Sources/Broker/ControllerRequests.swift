@@ -1,0 +1,157 @@
+// What nodes ask of the active controller: registration, heartbeats, producer ids, topics that a broker makes by itself, and the
+// folders of replicas. Each is decided in `Controller`; here it is only handed over.
+
+internal import Basics
+internal import ClusterImage
+internal import Controller
+internal import Environment
+internal import WireProtocol
+
+extension BrokerRegistrationRequest: ControllerRequest {
+    /// The broker epoch is where the registration stands in the log (KIP-631).
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        let id = NodeId(brokerId)
+        guard clusterId == driver.controller.image.clusterId else {
+            return completion(.success(refusal(.inconsistentClusterId)))
+        }
+        if let known = driver.controller.image.brokers[id], known.incarnation != incarnationId,
+            driver.sessions.isAlive(id, now: driver.loop.now)
+        {
+            return completion(.success(refusal(.duplicateBrokerRegistration)))
+        }
+        let epoch = driver.nextOffset
+        let description = BrokerDescription(
+            id: id, incarnation: incarnationId,
+            endpoints: listeners.map { listener in
+                RegisterBrokerRecord.BrokerEndpoint {
+                    $0.name = listener.name
+                    $0.host = listener.host
+                    $0.port = listener.port
+                    $0.securityProtocol = listener.securityProtocol
+                }
+            }, rack: rack, directories: logDirs)
+        driver.sessions.forget(id)
+        // A life that registers again has lost nothing; another has, unless it took note of the end of the one before.
+        let known = driver.controller.image.brokers[id]
+        let isWhole = known.map { $0.incarnation == incarnationId || $0.epoch == previousBrokerEpoch } ?? true
+        let records = driver.controller.register(description, epoch: epoch, stoppedInOrder: isWhole)
+        driver.append(records) { failure in
+            completion(
+                failure.map { .failure($0) } ?? .success(Response { $0.brokerEpoch = epoch.rawValue }))
+        }
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension BrokerHeartbeatRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        let id = NodeId(brokerId)
+        let decision = driver.controller.beat(self)
+        if !decision.reply.errorCode.isError {
+            driver.sessions.heard(
+                id, epoch: brokerEpoch, metadataOffset: Offset(currentMetadataOffset), isStopping: wantShutDown,
+                now: driver.loop.now)
+            if driver.sessionTimer == nil { driver.watchSessions() }
+        }
+        driver.submit({ _ in decision }, completion: completion)
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension ControllerRegistrationRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        let endpoints = listeners.map { listener in
+            RegisterControllerRecord.ControllerEndpoint {
+                $0.name = listener.name
+                $0.host = listener.host
+                $0.port = listener.port
+                $0.securityProtocol = listener.securityProtocol
+            }
+        }
+        let records = driver.controller.registerController(
+            id: NodeId(controllerId), incarnation: incarnationId, endpoints: endpoints)
+        driver.append(records) { failure in
+            completion(failure.map { .failure($0) } ?? .success(Response()))
+        }
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension UnregisterBrokerRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        driver.submit({ $0.unregister(NodeId(self.brokerId)) }) { result in
+            if case .success(let response) = result, !response.errorCode.isError {
+                driver.sessions.forget(NodeId(self.brokerId))
+            }
+            completion(result)
+        }
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension AllocateProducerIdsRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        guard let broker = driver.controller.image.brokers[NodeId(brokerId)], broker.epoch == brokerEpoch else {
+            return completion(.success(refusal(.staleBrokerEpoch)))
+        }
+        driver.submit({ $0.allocateProducerIds(for: NodeId(self.brokerId), epoch: self.brokerEpoch) }) { result in
+            completion(
+                result.map { first in
+                    Response {
+                        $0.producerIdStart = first
+                        $0.producerIdLen = Int32(Controller.producerIdBlockSize)
+                    }
+                })
+        }
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension CreateTopicsRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        driver.submit({ $0.createTopics(self) }, completion: completion)
+    }
+
+    func refusal(_ code: ErrorCode) -> Response {
+        Response {
+            $0.topics = topics.map { topic in
+                Response.CreatableTopicResult {
+                    $0.name = topic.name
+                    $0.errorCode = code
+                }
+            }
+        }
+    }
+
+    static func refusal(in response: Response) -> ErrorCode {
+        response.topics.contains { $0.errorCode == .notController } ? .notController : .none
+    }
+}
+
+extension AssignReplicasToDirsRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        driver.submit({ $0.assignReplicas(self) }, completion: completion)
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension AlterPartitionRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        driver.submit({ $0.alterPartition(self) }, completion: completion)
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}

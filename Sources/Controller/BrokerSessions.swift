@@ -1,0 +1,59 @@
+// Which brokers live, as the active controller hears them (KIP-631): a broker that sent no heartbeat for the session timeout is
+// to be fenced. A new active controller has heard nobody yet; it gives each as long.
+//
+// A broker is known to live only when it was heard; so one that restarts after a change of the controller need not wait.
+
+package import Basics
+
+package struct BrokerSessions: Sendable {
+    private struct Session: Sendable {
+        var epoch: Int64
+        /// When it has to be heard again at the latest.
+        var deadline: Instant
+        var isHeard: Bool
+        var metadataOffset = Offset.none
+        var isStopping = false
+    }
+
+    private let timeout: Duration
+    /// The broker in the controller's own process: it lives as long as the controller does.
+    private let local: NodeId
+    private var sessions: [NodeId: Session] = [:]
+
+    package init(timeout: Duration, local: NodeId) {
+        self.timeout = timeout
+        self.local = local
+    }
+
+    /// Begins anew with the brokers that are registered and not fenced.
+    package mutating func begin(_ brokers: [(id: NodeId, epoch: Int64)], now: Instant) {
+        sessions = [:]
+        for broker in brokers {
+            sessions[broker.id] = Session(epoch: broker.epoch, deadline: now + timeout, isHeard: false)
+        }
+    }
+
+    /// The broker was heard in the epoch of its registration.
+    package mutating func heard(_ broker: NodeId, epoch: Int64, metadataOffset: Offset, isStopping: Bool, now: Instant) {
+        sessions[broker] = Session(
+            epoch: epoch, deadline: now + timeout, isHeard: true, metadataOffset: metadataOffset, isStopping: isStopping)
+    }
+
+    package mutating func forget(_ broker: NodeId) { sessions[broker] = nil }
+
+    /// Whether another process of `broker` is known to run.
+    package func isAlive(_ broker: NodeId, now: Instant) -> Bool {
+        guard broker != local, let session = sessions[broker], session.isHeard, !session.isStopping else { return false }
+        return session.deadline > now
+    }
+
+    /// Brokers that were not heard in time, by id.
+    package func overdue(at now: Instant) -> [NodeId] {
+        sessions.filter { $0.key != local && $0.value.deadline <= now }.keys.sorted()
+    }
+
+    /// When the next one will be overdue.
+    package var deadline: Instant {
+        sessions.filter { $0.key != local }.values.map(\.deadline).min() ?? .distantFuture
+    }
+}

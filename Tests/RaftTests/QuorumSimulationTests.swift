@@ -1,0 +1,61 @@
+// Hundreds of worlds of one to seven replicas with every fault that they must bear; each is healed in the end, and must then
+// find a leader and commit again.
+
+import Basics
+import Raft
+import Testing
+
+@Suite struct QuorumSimulationTests {
+    private static func run(_ seed: UInt64, _ faults: QuorumWorld.Faults, voters: Int, observers: Int) -> QuorumWorld {
+        var world = QuorumWorld(seed: seed, voters: voters, observers: observers, faults: faults)
+        for _ in 0..<10 {
+            world.run(for: .seconds(3))
+            world.checkMatching()
+        }
+        world.heal()
+        let before = world.committed.count
+        world.run(for: .seconds(30))
+        world.checkMatching()
+        #expect(world.violations.isEmpty, "seed \(seed): \(world.violations.first ?? "")")
+        let hasMoved = world.committed.count > before + 20
+        #expect(hasMoved, "seed \(seed): commits nothing any more: \(world.standing)")
+        let isSettled = world.isSettled
+        #expect(isSettled, "seed \(seed): no leader that all follow: \(world.standing)")
+        return world
+    }
+
+    @Test func `a lone voter leads at once and commits`() {
+        var world = QuorumWorld(seed: 1, voters: 1, observers: 0, faults: QuorumWorld.Faults())
+        world.run(for: .milliseconds(100))
+        #expect(world.elections == 1 && !world.committed.isEmpty)
+    }
+
+    @Test(arguments: 1...60)
+    func `kills that lose what was not synced lose nothing that was committed`(seed: UInt64) {
+        _ = Self.run(seed, QuorumWorld.Faults(kills: true), voters: Int(seed % 7) + 1, observers: Int(seed % 2))
+    }
+
+    @Test(arguments: 1...60)
+    func `loss, duplicates and partitions make no second leader of an epoch`(seed: UInt64) {
+        let faults = QuorumWorld.Faults(
+            lossPercent: 5, duplicatePercent: 10, delayMax: .milliseconds(300), partitions: true)
+        _ = Self.run(seed, faults, voters: Int(seed % 6) + 2, observers: Int(seed % 3))
+    }
+
+    @Test func `everything at once, with snapshots and changes of the voters`() {
+        var (elections, changes, installs, truncations) = (0, 0, 0, 0)
+        let (first, last) = (UInt64(1), UInt64(100))
+        for seed in first...last {
+            let faults = QuorumWorld.Faults(
+                lossPercent: 3, duplicatePercent: 5, delayMax: .milliseconds(100), syncMax: .milliseconds(100), kills: true,
+                partitions: true, changes: true, snapshots: true)
+            let world = Self.run(seed, faults, voters: Int(seed % 5) + 1, observers: 2)
+            elections += world.elections
+            changes += world.changesDone
+            installs += world.installs
+            truncations += world.truncations
+        }
+        // The worlds did see what they are for.
+        #expect(elections > 300 && changes > 50 && installs > 50 && truncations > 20)
+    }
+}
