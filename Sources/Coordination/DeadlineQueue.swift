@@ -43,8 +43,9 @@ package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
             return dropStale()
         }
         nextNumber += 1
-        if let entry = current[key]?.entry, entry.instant <= instant {
-            current[key] = Deadline(instant: instant, number: nextNumber, entry: entry)
+        if let known = current.index(forKey: key), current.values[known].entry.instant <= instant {
+            current.values[known].instant = instant
+            current.values[known].number = nextNumber
             return
         }
         current[key] = Deadline(instant: instant, number: nextNumber, entry: (instant, nextNumber))

@@ -10,7 +10,7 @@ internal import Environment
 
 final class PatientSources: EventSource {
     /// The longest that an event waits.
-    static let pause: Duration = .milliseconds(5)
+    static let pause: Duration = .milliseconds(10)
 
     var poller: Poller
     /// To be looked at in this turn.
