@@ -237,12 +237,10 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
     /// The coordinator has decided something: what it wrote is appended at the end of this turn, its deadline watched.
     private func touched(_ slot: Slot) {
         guard !slot.isDropped else { return }
-        if unflushed.isEmpty {
-            let here = Confined(self, to: loop)
-            loop.post { here.value.flush() }
-        }
-        unflushed.insert(slot.partition)
         watch(slot)
+        guard slot.shard.hasRecords, unflushed.insert(slot.partition).inserted, unflushed.count == 1 else { return }
+        let here = Confined(self, to: loop)
+        loop.post { here.value.flush() }
     }
 
     private func flush() {

@@ -146,6 +146,9 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
 
     // MARK: Commits
 
+    /// Whether there are records to append.
+    package var hasRecords: Bool { !open.isEmpty || !ready.isEmpty }
+
     /// The batches that are to be appended now, in this order.
     package mutating func takeBatches() -> [CoordinatorBatch] {
         if !open.isEmpty { closeBatch() }

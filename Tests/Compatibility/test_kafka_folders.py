@@ -147,19 +147,23 @@ def printable(line):
     return line.split("\ufffd")[0]
 
 
-@pytest.mark.parametrize("kind", ["clean", "crashed"])
+@pytest.mark.parametrize("kind", ["clean", "crashed", "cluster"])
 def test_records_are_dumped_as_kafka_dumps_them(kind, tmp_path):
-    for name in (f"data-{kind}", f"dump{SUFFIX[kind]}"):
+    names = {"clean": ("data-clean", "dump"), "crashed": ("data-crashed", "dump-crashed"),
+             "cluster": ("metadata-cluster", "dump-metadata-cluster")}[kind]
+    for name in names:
         subprocess.run(["tar", "--zstd", "-xf", GOLDEN / f"{name}.tar.zst", "-C", tmp_path], check=True)
-    compared = 0
-    dumps = next(path for path in tmp_path.iterdir() if path.name.startswith("dump"))
-    # Topics of coordinators and of the metadata are dumped with decoders of their own.
-    for dumped in sorted(dumps.rglob("[!_]*/*.log.txt")):
-        file = tmp_path / "data" / dumped.relative_to(dumps).with_suffix("")
+    dumps = tmp_path / names[1]
+    compared, decoded = 0, 0
+    for dumped in sorted([*dumps.rglob("*.log.txt"), *dumps.rglob("*.checkpoint.txt")]):
+        file = next(tmp_path.glob(f"[!d]*/{dumped.relative_to(dumps).with_suffix('')}"), None) or (
+            tmp_path / "data" / dumped.relative_to(dumps).with_suffix(""))
         text = dumped.read_bytes().decode(errors="replace")
-        theirs = [line for line in text.split("\n$ ")[1].split("\n") if line.startswith("| ")]
+        theirs = [line for line in text.split("\n$ ")[-1].split("\n") if line.startswith("| ")]
         done = subprocess.run([BINARY, "offsets", "--segment", file, "--records"], capture_output=True)
         ours = [line for line in done.stdout.decode(errors="replace").split("\n") if line.startswith("| ")]
         assert list(map(printable, ours)) == list(map(printable, theirs)), file
+        assert done.returncode == 0, (file, done.stderr)
         compared += len(ours)
-    assert compared > 1500
+        decoded += len(ours) if dumped.parent.name.startswith("__") else 0
+    assert compared > 1500 and decoded > 100
