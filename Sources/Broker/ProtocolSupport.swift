@@ -3,9 +3,9 @@
 internal import WireProtocol
 
 package enum ProtocolSupport {
-    /// The served APIs and versions by the number of the API.
+    /// The APIs and versions that clients are served, by the number of the API.
     package static var served: [Int16: ClosedRange<Int16>] {
-        Dictionary(ApiTable.all.map { ($0.key.rawValue, $0.versions) }) { first, _ in first }
+        Dictionary(ApiTable.served(on: .broker).map { ($0.key.rawValue, $0.versions) }) { first, _ in first }
     }
 
     /// A page in Markdown with every API that the protocol has for brokers, made from the dispatch table.
@@ -40,7 +40,8 @@ package enum ProtocolSupport {
     private static func note(on api: Api) -> String {
         switch api.key {
         case .produce: "announced from 0 on, as Kafka does for old clients; no transactions"
-        case .fetch: "for consumers; replicas are refused"
+        case .fetch: "for consumers, and of the metadata log for controllers and brokers; other replicas are refused"
+        case _ where !api.key.listeners.contains(.broker): "between nodes, on the listener of controllers"
         case .initProducerId: "idempotent producers; a transactional id gets NOT_COORDINATOR"
         default: ""
         }
