@@ -47,14 +47,13 @@ extension BrokerRegistrationRequest: ControllerRequest {
 
 extension BrokerHeartbeatRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
-        let id = NodeId(brokerId)
         let decision = driver.controller.beat(self)
         if !decision.reply.errorCode.isError {
-            driver.sessions.heard(
-                id, epoch: brokerEpoch, metadataOffset: Offset(currentMetadataOffset), isStopping: wantShutDown,
-                now: driver.loop.now)
+            driver.sessions.heard(NodeId(brokerId), isStopping: wantShutDown, now: driver.loop.now)
             if driver.sessionTimer == nil { driver.watchSessions() }
         }
+        // Most change nothing and rest on nothing that could be lost.
+        if decision.records.isEmpty, driver.waiting.isEmpty { return completion(.success(decision.reply)) }
         driver.submit({ _ in decision }, completion: completion)
     }
 

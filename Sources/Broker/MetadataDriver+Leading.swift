@@ -41,7 +41,7 @@ extension MetadataDriver {
             append(controller.bootstrap(bootstrap)) { _ in }
         }
         sessions.begin(
-            controller.image.brokers.values.filter { !$0.isFenced }.map { (id: $0.id, epoch: $0.epoch) }, now: loop.now)
+            controller.image.brokers.values.filter { !$0.isFenced }.map(\.id).sorted(), now: loop.now)
         watchSessions()
         keepMoving()
     }

@@ -28,6 +28,9 @@ extension MetadataDriver {
 
     /// Begins to take part.
     func start() {
+        snapshots.onWritten = { id, start, startEpoch in
+            self.quorum.snapshotted(id, start: start, startEpoch: startEpoch)
+        }
         // What was found is committed when the quorum says so.
         waiting.append(
             Waiting(

@@ -40,6 +40,7 @@ package enum ProtocolSupport {
     private static func note(on api: Api) -> String {
         switch api.key {
         case .produce: "announced from 0 on, as Kafka does for old clients; no transactions"
+        case _ where !api.key.listeners.contains(.broker): "between nodes, on the listener of controllers"
         case .initProducerId: "idempotent producers; a transactional id gets NOT_COORDINATOR"
         default: ""
         }

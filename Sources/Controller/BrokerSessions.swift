@@ -7,11 +7,9 @@ package import Basics
 
 package struct BrokerSessions: Sendable {
     private struct Session: Sendable {
-        var epoch: Int64
         /// When it has to be heard again at the latest.
         var deadline: Instant
-        var isHeard: Bool
-        var metadataOffset = Offset.none
+        var isHeard = false
         var isStopping = false
     }
 
@@ -26,24 +24,21 @@ package struct BrokerSessions: Sendable {
     }
 
     /// Begins anew with the brokers that are registered and not fenced.
-    package mutating func begin(_ brokers: [(id: NodeId, epoch: Int64)], now: Instant) {
+    package mutating func begin(_ brokers: [NodeId], now: Instant) {
         sessions = [:]
-        for broker in brokers {
-            sessions[broker.id] = Session(epoch: broker.epoch, deadline: now + timeout, isHeard: false)
-        }
+        for broker in brokers { sessions[broker] = Session(deadline: now + timeout) }
     }
 
-    /// The broker was heard in the epoch of its registration.
-    package mutating func heard(_ broker: NodeId, epoch: Int64, metadataOffset: Offset, isStopping: Bool, now: Instant) {
-        sessions[broker] = Session(
-            epoch: epoch, deadline: now + timeout, isHeard: true, metadataOffset: metadataOffset, isStopping: isStopping)
+    /// The broker was heard, and is about to stop or not.
+    package mutating func heard(_ broker: NodeId, isStopping: Bool, now: Instant) {
+        sessions[broker] = Session(deadline: now + timeout, isHeard: true, isStopping: isStopping)
     }
 
     package mutating func forget(_ broker: NodeId) { sessions[broker] = nil }
 
     /// Whether another process of `broker` is known to run.
     package func isAlive(_ broker: NodeId, now: Instant) -> Bool {
-        guard broker != local, let session = sessions[broker], session.isHeard, !session.isStopping else { return false }
+        guard let session = sessions[broker], session.isHeard, !session.isStopping else { return false }
         return session.deadline > now
     }
 

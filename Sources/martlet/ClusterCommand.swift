@@ -4,7 +4,7 @@ import Basics
 import Client
 
 enum ClusterCommand {
-    static let spec = CommandSpec(name: "cluster", summary: "Look at the cluster.", subcommands: [metrics])
+    static let spec = CommandSpec(name: "cluster", summary: "Look at the cluster.", subcommands: [metrics, quorum])
 
     private static let metrics = CommandSpec(
         name: "metrics", summary: "Print what brokers count and measure of themselves.", arguments: "[NAME…]",
@@ -50,6 +50,49 @@ enum ClusterCommand {
         table.rows = figures.map { ["\($0.node)", $0.name, $0.value] }
         try TextTable.print(table.text(withHeadings: !arguments.has("--no-headers")))
         return 0
+    }
+
+    private static let quorum = CommandSpec(
+        name: "quorum", summary: "Print who leads the metadata quorum, and how far each of its replicas has come.",
+        options: [CommandSpec.outputOption, CommandSpec.headersOption],
+        examples: [("martlet cluster quorum", "voters and observers with their lag")], run: runQuorum)
+
+    @Sendable private static func runQuorum(_ arguments: Arguments) throws -> Int32 {
+        try arguments.refuseMore(than: 0)
+        let json = try arguments.wantsJson()
+        let session = try Session(arguments)
+        let quorum: QuorumDescription = try session.admin { admin, deadline, done in
+            admin.describeQuorum(deadline: deadline, completion: done)
+        }
+        if json {
+            let rows = quorum.replicas.map { replica in
+                Json.object([
+                    ("node", .int(replica.node.rawValue)), ("directory", .string(replica.directory.description)),
+                    ("role", .string(role(replica, quorum))), ("end", .number("\(replica.end)")),
+                    ("lag", .number("\(quorum.lag(replica))")),
+                ])
+            }
+            let whole = Json.object([
+                ("leader", .int(quorum.leader.rawValue)), ("epoch", .int(quorum.epoch.rawValue)),
+                ("highWatermark", .number("\(quorum.highWatermark)")), ("replicas", .array(rows)),
+            ])
+            try TextTable.print(whole.text + "\n")
+            return 0
+        }
+        var table = TextTable("NODE", "ROLE", "EPOCH", "END", "LAG", "DIRECTORY")
+        table.rows = quorum.replicas.map { replica in
+            [
+                "\(replica.node)", role(replica, quorum), "\(quorum.epoch)", "\(replica.end)", "\(quorum.lag(replica))",
+                "\(replica.directory)",
+            ]
+        }
+        try TextTable.print(table.text(withHeadings: !arguments.has("--no-headers")))
+        return 0
+    }
+
+    private static func role(_ replica: QuorumDescription.Replica, _ quorum: QuorumDescription) -> String {
+        if replica.node == quorum.leader { return "leader" }
+        return replica.isVoter ? "follower" : "observer"
     }
 
     private static func isWanted(_ name: String, _ parts: [String]) -> Bool {

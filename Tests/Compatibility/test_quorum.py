@@ -74,6 +74,10 @@ def live(node):
         return {}
 
 
+def topics(node):
+    return set(AdminClient({"bootstrap.servers": node.address}).list_topics(timeout=10).topics)
+
+
 def create(node, topic):
     """Asks one broker alone for a topic, as a client that knows no other would."""
     admin = AdminClient({"bootstrap.servers": node.address})
@@ -90,8 +94,7 @@ def test_three_nodes_elect_another_controller(nodes):
     others = [node for node in nodes if node is not leader]
     until(lambda: any(node.leads() for node in others))
     for node in others:
-        topics = AdminClient({"bootstrap.servers": node.address}).list_topics(timeout=10).topics
-        assert {f"made-by-{n}" for n in (1, 2, 3)} <= set(topics)
+        until(lambda: {f"made-by-{n}" for n in (1, 2, 3)} <= topics(node))
         create(node, f"after-{node.number}")
     # The dead broker is fenced when its session is over, and comes back.
     for node in others:
@@ -99,5 +102,4 @@ def test_three_nodes_elect_another_controller(nodes):
     leader.start()
     for node in nodes:
         until(lambda: len(live(node)) == 3)
-    topics = AdminClient({"bootstrap.servers": leader.address}).list_topics(timeout=10).topics
-    assert {f"after-{node.number}" for node in others} <= set(topics)
+    until(lambda: {f"after-{node.number}" for node in others} <= topics(leader))

@@ -1,4 +1,4 @@
-// Hundreds of worlds of one to seven replicas with every fault that they must bear; each is healed in the end, and must then
+// Worlds of one to seven replicas with every fault that they must bear; each is healed in the end, and must then
 // find a leader and commit again.
 
 import Basics
@@ -30,12 +30,12 @@ import Testing
         #expect(world.elections == 1 && !world.committed.isEmpty)
     }
 
-    @Test(arguments: 1...60)
+    @Test(arguments: 1...25)
     func `kills that lose what was not synced lose nothing that was committed`(seed: UInt64) {
         _ = Self.run(seed, QuorumWorld.Faults(kills: true), voters: Int(seed % 7) + 1, observers: Int(seed % 2))
     }
 
-    @Test(arguments: 1...60)
+    @Test(arguments: 26...50)
     func `loss, duplicates and partitions make no second leader of an epoch`(seed: UInt64) {
         let faults = QuorumWorld.Faults(
             lossPercent: 5, duplicatePercent: 10, delayMax: .milliseconds(300), partitions: true)
@@ -44,7 +44,7 @@ import Testing
 
     @Test func `everything at once, with snapshots and changes of the voters`() {
         var (elections, changes, installs, truncations) = (0, 0, 0, 0)
-        let (first, last) = (UInt64(1), UInt64(100))
+        let (first, last) = (UInt64(1), UInt64(60))
         for seed in first...last {
             let faults = QuorumWorld.Faults(
                 lossPercent: 3, duplicatePercent: 5, delayMax: .milliseconds(100), syncMax: .milliseconds(100), kills: true,
@@ -56,6 +56,6 @@ import Testing
             truncations += world.truncations
         }
         // The worlds did see what they are for.
-        #expect(elections > 300 && changes > 50 && installs > 50 && truncations > 20)
+        #expect(elections > 100 && changes > 20 && installs > 20 && truncations > 5)
     }
 }

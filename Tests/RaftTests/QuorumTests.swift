@@ -1,0 +1,145 @@
+// Rules of the quorum, one by one, on a single replica.
+
+import Basics
+import Raft
+import Testing
+
+@Suite struct QuorumTests {
+    private static func key(_ id: Int32) -> ReplicaKey { ReplicaKey(id: NodeId(id), directory: Uuid(high: 1, low: UInt64(id))) }
+    private static let voters = VoterSet([1, 2, 3].map { Voter(key: key($0)) })
+    private static func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
+
+    /// Replica 1 of three, with `count` entries of epoch 1, of which `committed` are.
+    private static func replica(
+        _ id: Int32 = 1, entries count: Int64 = 5, committed: Int64 = 0, state: QuorumState = QuorumState(epoch: LeaderEpoch(1))
+    ) -> Quorum {
+        let epochs = count > 0 ? [(epoch: LeaderEpoch(1), start: Offset.zero)] : []
+        return Quorum(
+            local: key(id), voters: VoterHistory(voters), state: state,
+            log: LogOutline(start: .zero, end: Offset(count), epochs: epochs, snapshot: nil), committed: Offset(committed),
+            settings: QuorumSettings(), seed: 7)
+    }
+
+    private static func vote(
+        _ epoch: Int32, from candidate: Int32, for voter: Int32 = 1, end: Int64 = 5, isPreVote: Bool = false
+    ) -> QuorumRequest {
+        .vote(
+            QuorumRequest.Vote(
+                epoch: LeaderEpoch(epoch), candidate: key(candidate), voter: key(voter), lastEpoch: LeaderEpoch(1),
+                end: Offset(end), isPreVote: isPreVote))
+    }
+
+    private func isGranted(_ effects: [Quorum.Effect]) -> Bool? {
+        for case .answer(let answer, _) in effects {
+            if case .vote(let isGranted) = answer.body { return isGranted }
+        }
+        return nil
+    }
+
+    @Test func `a vote leaves only when it cannot be forgotten any more, and there is one in an epoch`() {
+        var quorum = Self.replica()
+        _ = quorum.start(now: Self.at(0))
+        let effects = quorum.receive(Self.vote(2, from: 2), token: 1, now: Self.at(1))
+        let state = QuorumState(
+            epoch: LeaderEpoch(2), votedFor: NodeId(2), votedDirectory: Self.key(2).directory)
+        #expect(effects == [.persist(state)])
+        #expect(isGranted(quorum.worked(now: Self.at(2))) == true)
+        #expect(isGranted(quorum.receive(Self.vote(2, from: 3), token: 2, now: Self.at(3))) == false)
+        #expect(isGranted(quorum.receive(Self.vote(2, from: 2), token: 3, now: Self.at(4))) == true)
+    }
+
+    @Test func `nobody votes for a log that lacks something, nor as a voter that it is not any more`() {
+        var quorum = Self.replica()
+        _ = quorum.start(now: Self.at(0))
+        _ = quorum.receive(Self.vote(2, from: 2, end: 4), token: 1, now: Self.at(1))
+        #expect(isGranted(quorum.worked(now: Self.at(2))) == false)
+        let lost = QuorumRequest.vote(
+            QuorumRequest.Vote(
+                epoch: LeaderEpoch(2), candidate: Self.key(3), voter: ReplicaKey(id: NodeId(1), directory: Uuid(high: 9, low: 9)),
+                lastEpoch: LeaderEpoch(1), end: Offset(5), isPreVote: false))
+        let effects = quorum.receive(lost, token: 2, now: Self.at(3))
+        guard case .answer(let answer, 2) = effects.last else {
+            Issue.record("no answer: \(effects)")
+            return
+        }
+        #expect(answer.error == .invalidVoterKey)
+    }
+
+    @Test func `who fetches from a leader says that it would not vote, and raises no epoch for the question`() {
+        var quorum = Self.replica(state: QuorumState(epoch: LeaderEpoch(1), leader: NodeId(2)))
+        let effects = quorum.start(now: Self.at(0))
+        guard case .send(.fetch(let fetch), to: .voter(NodeId(2)), let id) = effects.first else {
+            Issue.record("no fetch: \(effects)")
+            return
+        }
+        #expect(fetch.offset == Offset(5) && fetch.lastEpoch == LeaderEpoch(1))
+        #expect(isGranted(quorum.receive(Self.vote(1, from: 3, isPreVote: true), token: 1, now: Self.at(1))) == true)
+        let empty = QuorumAnswer(
+            epoch: LeaderEpoch(1), leader: NodeId(2), body: .entries([], highWatermark: Offset(5)))
+        #expect(quorum.receive(empty, to: id, now: Self.at(2)).contains(.commit(Offset(5))))
+        #expect(isGranted(quorum.receive(Self.vote(1, from: 3, isPreVote: true), token: 2, now: Self.at(3))) == false)
+        #expect(quorum.epoch == LeaderEpoch(1))
+    }
+
+    @Test func `a fetch is sent when what it claims is durable`() {
+        var quorum = Self.replica(state: QuorumState(epoch: LeaderEpoch(1), leader: NodeId(2)))
+        guard case .send(_, _, let id) = quorum.start(now: Self.at(0)).first else { return }
+        let batch = EntryBatch(base: Offset(5), end: Offset(8), epoch: LeaderEpoch(1))
+        let answer = QuorumAnswer(
+            epoch: LeaderEpoch(1), leader: NodeId(2), body: .entries([batch], highWatermark: Offset(5)))
+        #expect(quorum.receive(answer, to: id, now: Self.at(1)) == [.append, .commit(Offset(5))])
+        #expect(quorum.persisted(upTo: Offset(7), now: Self.at(2)).isEmpty)
+        guard case .send(.fetch(let fetch), _, _) = quorum.persisted(upTo: Offset(8), now: Self.at(3)).first else {
+            Issue.record("no fetch of what follows")
+            return
+        }
+        #expect(fetch.offset == Offset(8) && fetch.highWatermark == Offset(5))
+    }
+
+    @Test func `what is committed is not cut, whoever asks for it`() {
+        var quorum = Self.replica(committed: 5, state: QuorumState(epoch: LeaderEpoch(1), leader: NodeId(2)))
+        guard case .send(_, _, let id) = quorum.start(now: Self.at(0)).first else { return }
+        let answer = QuorumAnswer(
+            epoch: LeaderEpoch(1), leader: NodeId(2), body: .diverges(SnapshotId(end: Offset(3), epoch: LeaderEpoch(1))))
+        guard case .fault = quorum.receive(answer, to: id, now: Self.at(1)).first else {
+            Issue.record("it was cut")
+            return
+        }
+        #expect(quorum.log.end == Offset(5))
+    }
+
+    @Test func `a leader commits with an entry of its own epoch, and resigns when no majority fetches`() throws {
+        var quorum = Self.replica()
+        _ = quorum.start(now: Self.at(0))
+        // Long enough for any election timeout.
+        var effects = quorum.tick(now: Self.at(3000))
+        for step in 0..<2 {
+            let votes = effects.compactMap { effect -> UInt64? in
+                guard case .send(.vote(let vote), to: .voter(NodeId(2)), let id) = effect, vote.isPreVote == (step == 0) else {
+                    return nil
+                }
+                return id
+            }
+            let answer = QuorumAnswer(epoch: quorum.epoch, leader: .none, body: .vote(isGranted: true))
+            effects = quorum.receive(answer, to: try #require(votes.first), now: Self.at(3001))
+            guard case .persist = effects.first else { continue }
+            effects = quorum.worked(now: Self.at(3002))
+        }
+        #expect(effects.contains { if case .lead(LeaderEpoch(2), _) = $0 { true } else { false } })
+        // Entries of the former epoch are durable at two, and that alone commits nothing.
+        let fetch = QuorumRequest.Fetch(
+            epoch: LeaderEpoch(2), replica: Self.key(2), offset: Offset(5), lastEpoch: LeaderEpoch(1),
+            highWatermark: .zero, wait: .milliseconds(500))
+        _ = quorum.receive(.fetch(fetch), token: 1, now: Self.at(3010))
+        #expect(quorum.highWatermark == .zero)
+        _ = quorum.appended(EntryBatch(base: Offset(5), end: Offset(6), epoch: LeaderEpoch(2)), now: Self.at(3011))
+        _ = quorum.persisted(upTo: Offset(6), now: Self.at(3012))
+        #expect(quorum.highWatermark == .zero)
+        var next = fetch
+        next.offset = Offset(6)
+        next.lastEpoch = LeaderEpoch(2)
+        #expect(quorum.receive(.fetch(next), token: 2, now: Self.at(3013)).contains(.commit(Offset(6))))
+        #expect(quorum.tick(now: Self.at(6013)).contains(.unlead))
+        #expect(quorum.role == .resigned && quorum.leader == nil)
+    }
+}
