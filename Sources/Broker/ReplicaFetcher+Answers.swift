@@ -12,42 +12,42 @@ internal import Replication
 internal import WireProtocol
 
 extension ReplicaFetcher {
-    /// Takes the answer for one partition; whether the round waits for what comes of it.
-    func take(_ data: FetchResponse.PartitionData, of id: FollowedId, asked: FollowerPosition) -> Bool {
-        guard let entry = current(id, asked.leaderEpoch) else { return false }
+    /// Takes the answer for one partition.
+    func take(_ data: FetchResponse.PartitionData, of id: FollowedId, asked: FollowerPosition) {
+        guard let entry = current(id, asked.leaderEpoch) else { return }
         switch data.errorCode {
         case .none where data.divergingEpoch.epoch >= 0:
             cut(id, entry, to: (LeaderEpoch(data.divergingEpoch.epoch), Offset(data.divergingEpoch.endOffset)))
-            return false
-        case .none:
-            return append(data, of: id, entry, asked)
-        case .offsetOutOfRange:
-            beginAnew(id, entry)
-            return false
-        default:
-            rest(id, asked.leaderEpoch)
-            return false
+        case .none: append(data, of: id, entry, asked)
+        case .offsetOutOfRange: beginAnew(id, entry)
+        default: rest(id, asked.leaderEpoch)
         }
     }
 
     private func append(
         _ data: FetchResponse.PartitionData, of id: FollowedId, _ entry: Followed, _ asked: FollowerPosition
-    ) -> Bool {
+    ) {
         guard let batches = batches(data.records) else {
             log(entry, "the leader sent a damaged batch", [("offset", "\(asked.offset)")])
-            rest(id, entry.epoch)
-            return false
+            return rest(id, entry.epoch)
         }
         let given = ReplicatedBatches(
             batches: batches, epoch: entry.epoch, highWatermark: Offset(data.highWatermark),
             startOffset: Offset(data.logStartOffset))
         let fetcher = Confined(self, to: loop)
+        appendBegins()
         entry.replica.replicate(given, on: loop) { result in
             let fetcher = fetcher.value
             switch result {
             case .done, .outdated: break
             case .misplaced:
-                fetcher.log(entry, "the leader sent a batch that does not continue the log", [("offset", "\(asked.offset)")])
+                let sent = given.batches.first.map { "\($0.header.baseOffset) of epoch \($0.header.leaderEpoch)" } ?? "nothing"
+                fetcher.log(
+                    entry, "the leader sent a batch that does not continue the log",
+                    [
+                        ("offset", "\(asked.offset)"), ("epoch", "\(entry.epoch)"), ("batch", sent),
+                        ("end", "\(entry.replica.log.endOffset)"),
+                    ])
                 fetcher.rest(id, entry.epoch)
             case .failed(let error):
                 fetcher.log(entry, "cannot append", [("reason", "\(error)")])
@@ -55,7 +55,6 @@ extension ReplicaFetcher {
             }
             fetcher.appendEnded()
         }
-        return true
     }
 
     /// The whole batches; nil if one of them is damaged. The last may be cut off, and comes again.

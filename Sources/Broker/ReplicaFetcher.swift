@@ -244,11 +244,14 @@ final class ReplicaFetcher {
             for data in topic.partitions {
                 let id = FollowedId(topicId: topic.topicId, partition: data.partitionIndex)
                 guard let position = positions[id] else { continue }
-                if take(data, of: id, asked: position) { appending += 1 }
+                take(data, of: id, asked: position)
             }
         }
         appendEnded()
     }
+
+    /// The round waits for an append. To be called before it is begun, since it may end at once.
+    func appendBegins() { appending += 1 }
 
     /// One of the appends of this round is done; when all are, the next round begins.
     func appendEnded() {
