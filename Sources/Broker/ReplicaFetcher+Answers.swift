@@ -37,23 +37,46 @@ extension ReplicaFetcher {
         let fetcher = Confined(self, to: loop)
         appendBegins()
         entry.replica.replicate(given, on: loop) { result in
-            let fetcher = fetcher.value
-            switch result {
-            case .done, .outdated: break
-            case .misplaced:
-                let sent = given.batches.first.map { "\($0.header.baseOffset) of epoch \($0.header.leaderEpoch)" } ?? "nothing"
-                fetcher.log(
-                    entry, "the leader sent a batch that does not continue the log",
-                    [
-                        ("offset", "\(asked.offset)"), ("epoch", "\(entry.epoch)"), ("batch", sent),
-                        ("end", "\(entry.replica.log.endOffset)"),
-                    ])
-                fetcher.rest(id, entry.epoch)
-            case .failed(let error):
-                fetcher.log(entry, "cannot append", [("reason", "\(error)")])
-                fetcher.rest(id, entry.epoch)
-            }
-            fetcher.appendEnded()
+            fetcher.value.appended(given, of: id, entry, result)
+            fetcher.value.appendEnded()
+        }
+    }
+
+    private func appended(_ given: ReplicatedBatches, of id: FollowedId, _ entry: Followed, _ result: FollowerResult) {
+        switch result {
+        case .done, .outdated: break
+        case .misplaced:
+            if let base = baseAround(entry.replica.log, given) { return begin(id, entry, given, at: base) }
+            let sent = given.batches.first.map { "\($0.header.baseOffset) of epoch \($0.header.leaderEpoch)" } ?? "nothing"
+            log(
+                entry, "the leader sent a batch that does not continue the log",
+                [("end", "\(entry.replica.log.endOffset)"), ("epoch", "\(entry.epoch)"), ("batch", sent)])
+            rest(id, entry.epoch)
+        case .failed(let error):
+            log(entry, "cannot append", [("reason", "\(error)")])
+            rest(id, entry.epoch)
+        }
+    }
+
+    /// Where the first batch begins, if the log is empty and begins inside of it: the leader's does so, after its records were
+    /// deleted up to there.
+    private func baseAround(_ log: PartitionLog, _ given: ReplicatedBatches) -> Offset? {
+        guard let first = given.batches.first?.header, log.startOffset == log.endOffset,
+            first.baseOffset < log.endOffset, first.lastOffset >= log.endOffset
+        else { return nil }
+        return first.baseOffset
+    }
+
+    /// Begins the log where a batch begins, and appends it: the leader gives no other answer to where the log is now.
+    private func begin(_ id: FollowedId, _ entry: Followed, _ given: ReplicatedBatches, at base: Offset) {
+        followed[id]?.isAway = true
+        let back = came(back: id, entry) { _, _ in }
+        let loop = loop
+        entry.replica.restart(
+            at: base, in: entry.epoch, pool: broker.environment.pool, on: loop, checkpoint: checkpoint(entry)
+        ) { result in
+            guard case .done = result else { return back(result) }
+            entry.replica.replicate(given, on: loop, completion: back)
         }
     }
 

@@ -1,8 +1,9 @@
 """Three real processes and partitions with three replicas: acknowledged records outlive the death of leaders."""
+import signal
 import time
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from test_quorum import live, nodes, until  # noqa: F401
@@ -113,3 +114,82 @@ def test_too_few_in_sync_refuse(cluster):
     in_sync(cluster, "strict", 3)
     produce(cluster, "strict", range(10, 20))
     assert consume(cluster, "strict", 20)[:10] == list(range(10))
+
+
+def test_a_leader_cuts_what_nobody_copied(cluster):
+    make(cluster, "cut", 1, min_insync_replicas="2")
+    in_sync(cluster, "cut", 3)
+    produce(cluster, "cut", range(100))
+    number = described(cluster, "cut")[0].leader
+    leader = next(node for node in cluster if node.number == number)
+    others = [node for node in cluster if node is not leader]
+    for node in others:
+        node.process.send_signal(signal.SIGSTOP)
+    # What one node alone has written is promised to nobody.
+    producer = Producer({"bootstrap.servers": leader.address, "acks": 1, "message.timeout.ms": 2500})
+    for value in range(1000, 1050):
+        producer.produce("cut", value=str(value), partition=0)
+    producer.flush(5)
+    leader.kill()
+    for node in others:
+        node.process.send_signal(signal.SIGCONT)
+    until(lambda: described(others, "cut")[0].leader in {node.number for node in others}, 60)
+    produce(others, "cut", range(100, 200))
+    leader.start()
+    until(lambda: len(live(leader)) == 3)
+    in_sync(cluster, "cut", 3)
+    for node in others:
+        assert consume([node], "cut", 200) == list(range(200))
+    for node in others:
+        node.kill()
+        until(lambda: described([leader], "cut")[0].leader != node.number, 60)
+        node.start()
+        until(lambda: len(live(node)) == 3)
+        in_sync(cluster, "cut", 3)
+    assert consume(cluster, "cut", 200) == list(range(200))
+
+
+def test_a_follower_begins_anew_where_the_leader_does(cluster):
+    make(cluster, "anew", 1, min_insync_replicas="2")
+    in_sync(cluster, "anew", 3)
+    number = described(cluster, "anew")[0].leader
+    victim = next(node for node in cluster if node.number != number)
+    victim.kill()
+    others = [node for node in cluster if node is not victim]
+    in_sync(others, "anew", 2)
+    produce(others, "anew", range(300))
+    admin = AdminClient({"bootstrap.servers": addresses(others)})
+    for result in admin.delete_records([TopicPartition("anew", 0, 250)]).values():
+        assert result.result(timeout=20).low_watermark == 250
+    victim.start()
+    until(lambda: len(live(victim)) == 3)
+    in_sync(cluster, "anew", 3)
+    # The others die one after the other, so that the one that had to begin anew leads in between.
+    for node in others:
+        node.kill()
+        until(lambda: described([victim], "anew")[0].leader not in (node.number, -1), 60)
+        assert consume([victim], "anew", 50) == list(range(250, 300))
+        node.start()
+        until(lambda: len(live(victim)) == 3)
+        in_sync(cluster, "anew", 3)
+    assert consume(cluster, "anew", 50) == list(range(250, 300))
+
+
+def test_a_node_that_stops_hands_over(cluster):
+    make(cluster, "handed", 3, min_insync_replicas="2")
+    in_sync(cluster, "handed", 3)
+    produce(cluster, "handed", range(300))
+    victim = cluster[0]
+    victim.process.terminate()
+    victim.process.wait(timeout=30)
+    others = cluster[1:]
+    partitions = described(others, "handed").values()
+    assert victim.number not in {p.leader for p in partitions} and all(p.leader > 0 for p in partitions)
+    produce(others, "handed", range(300, 600))
+    victim.start()
+    until(lambda: len(live(victim)) == 3)
+    in_sync(cluster, "handed", 3)
+    admin = AdminClient({"bootstrap.servers": addresses(cluster)})
+    admin.elect_leaders(ElectionType.PREFERRED, None).result(timeout=20)
+    assert {p.leader for p in described(cluster, "handed").values()} == {1, 2, 3}
+    assert sorted(consume(cluster, "handed", 600, 3)) == list(range(600))
