@@ -6,11 +6,14 @@ internal import Configuration
 internal import Controller
 internal import Environment
 internal import Log
+internal import Synchronization
 internal import WireProtocol
 
 extension Broker {
     /// Follows the folders from now on; before the node serves.
     func watchFolders() {
+        // Coordinators look at who leads when they take a view.
+        replicas.onLateLead.withLock { $0 = { self.publishAgain() } }
         for folder in replicas.folders {
             folder.standing.onFailure { reason in self.controllerLoop.post { self.folderFailed(folder, reason) } }
         }

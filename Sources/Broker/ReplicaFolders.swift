@@ -45,6 +45,8 @@ final class ReplicaFolders: Sendable {
     let logger: Logger
     let handles: SegmentHandles
     let maintenance: LogMaintenance
+    /// Called on any thread when a replica leads that could not do so when the image was applied.
+    let onLateLead = Mutex<(@Sendable () -> Void)?>(nil)
     /// One for each folder.
     let syncs: [SyncQueue]
 
@@ -175,7 +177,7 @@ final class ReplicaFolders: Sendable {
                     partitionEpoch: partition.partitionEpoch, replicas: partition.replicas, inSync: partition.inSync,
                     isRecovering: partition.isRecovering),
                 minimumInSync: min(configuration.minimumInSync, partition.replicas.count), at: environment.clock.now,
-                on: loop)
+                on: loop, late: { self.onLateLead.withLock { $0 }?() })
         } else if partition.leader != .none {
             replica.follow(partition.leader, epoch: partition.leaderEpoch, on: loop)
         } else {

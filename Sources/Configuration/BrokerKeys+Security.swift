@@ -68,7 +68,7 @@ let tuningKeys = """
 # Threads and reports: a reactor per core does all of it
 num.network.threads | int | 3 | 1.. | c | pointless | Threads that read and write connections.
 num.io.threads | int | 8 | 1.. | c | pointless | Threads that carry out requests.
-num.replica.fetchers | int | 1 | | c | pointless | Threads that fetch from leaders.
+num.replica.fetchers | int | 1 | | c | works | Connections to each leader for the replicas that follow it; read at start.
 num.replica.alter.log.dirs.threads | ~int | | | r | pointless | Threads that move replicas between folders.
 background.threads | int | 10 | 1.. | c | pointless | Threads for background work.
 metric.reporters | list | "" | | c | pointless | Classes that report metrics.

@@ -40,9 +40,9 @@ unstable.feature.versions.enable | bool | false | | r | refused | Allow feature 
 controlled.shutdown.enable | bool | true | | r | later | Hand leadership over before stopping.
 controlled.shutdown.max.retries | int | 3 | | r | pointless | Attempts to hand leadership over.
 controlled.shutdown.retry.backoff.ms | long | 5000 | | r | pointless | The wait between such attempts.
-leader.imbalance.check.interval.seconds | long | 300 | 1.. | r | later | How often preferred leaders are put back.
+leader.imbalance.check.interval.seconds | long | 300 | 1.. | r | works | How often preferred leaders are put back.
 leader.imbalance.per.broker.percentage | int | 10 | | r | pointless | The imbalance that is left alone.
-auto.leader.rebalance.enable | bool | true | | r | later | Whether preferred leaders are put back by themselves.
+auto.leader.rebalance.enable | bool | true | | r | works | Whether preferred leaders are put back by themselves.
 delete.topic.enable | bool | true | | r | works | Whether topics can be deleted.
 auto.create.topics.enable | bool | true | | r | works | Whether asking for an unknown topic creates it.
 num.partitions | int | 1 | 1.. | r | works | Partitions of a topic that does not say.
@@ -51,7 +51,7 @@ min.insync.replicas | int | 1 | 1.. | c | works | Replicas that must be in sync 
 unclean.leader.election.enable | bool | false | | c | works | Whether a replica out of sync may lead when no other is left.
 create.topic.policy.class.name | ~string | | | r | refused | A class that judges new topics.
 alter.config.policy.class.name | ~string | | | r | refused | A class that judges changes of configuration.
-replica.selector.class | ~string | | | r | later | The class that picks the replica that a consumer reads from.
+replica.selector.class | ~string | | | r | works | The class that picks the replica that a consumer reads from.
 config.providers | list | "" | | r | refused | Classes that supply values of other keys.
 telemetry.max.bytes | int | 1048576 | 1.. | r | later | The largest push of client metrics.
 early.start.listeners | ~string | | | r | pointless | Listeners that open before the authorizer is ready.
@@ -139,15 +139,15 @@ compression.lz4.level | int | 9 | 1..17 | c | works | Level for lz4 when the bro
 compression.zstd.level | int | 3 | -131072..22 | c | works | Level for zstd when the broker compresses.
 producer.id.expiration.ms | int | 86400000 | 1.. | c | works | How long a silent producer is remembered.
 producer.id.expiration.check.interval.ms | int | 600000 | 1.. | r | works | How often forgotten producers are looked for.
-replica.lag.time.max.ms | long | 30000 | | r | later | A follower that is behind for longer leaves the ISR.
-replica.fetch.max.bytes | int | 1048576 | 0.. | r | later | What a follower asks for of a partition.
-replica.fetch.min.bytes | int | 1 | | r | later | What a follower waits for.
-replica.fetch.response.max.bytes | int | 10485760 | 0.. | r | later | What a follower asks for in all.
-replica.fetch.wait.max.ms | int | 500 | | r | later | How long a follower waits.
-replica.fetch.backoff.ms | int | 1000 | 0.. | r | later | A follower's wait after an error.
+replica.lag.time.max.ms | long | 30000 | | r | works | A follower that is behind for longer leaves the ISR.
+replica.fetch.max.bytes | int | 1048576 | 0.. | r | works | What a follower asks for of a partition.
+replica.fetch.min.bytes | int | 1 | | r | works | What a follower waits for.
+replica.fetch.response.max.bytes | int | 10485760 | 0.. | r | works | What a follower asks for in all.
+replica.fetch.wait.max.ms | int | 500 | | r | works | How long a follower waits.
+replica.fetch.backoff.ms | int | 1000 | 0.. | r | works | A follower's wait after an error.
 replica.high.watermark.checkpoint.interval.ms | long | 5000 | | r | works | The time between two high watermark checkpoints.
 replica.socket.receive.buffer.bytes | int | 65536 | | r | pointless | The kernel's receive buffer of a follower.
-replica.socket.timeout.ms | int | 30000 | | r | later | How long a follower waits for an answer.
+replica.socket.timeout.ms | int | 30000 | | r | works | How long a follower waits for an answer.
 follower.fetch.last.tiered.offset.enable | bool | false | | r | later | Whether a new follower begins behind what is in remote storage.
 fetch.max.bytes | int | 57671680 | 1024.. | r | works | The most that one answer to a fetch carries.
 max.incremental.fetch.session.cache.slots | int | 1000 | 0.. | r | works | Fetch sessions that are remembered.

@@ -53,7 +53,7 @@ extension Partition {
             if isCurrent { learn(given) }
             return completion(isCurrent ? .done(end: log.endOffset) : .outdated)
         }
-        takeLane {
+        takeLane { _ in
             if loop.isInside { return self.write(given, on: loop, completion) }
             loop.post { self.write(given, on: loop, completion) }
         }
@@ -161,7 +161,7 @@ extension Partition {
         _ completion: @escaping @Sendable (FollowerResult) -> Void,
         _ body: @escaping @Sendable (PartitionLog) throws(StorageError) -> Void
     ) {
-        takeLane {
+        takeLane { _ in
             pool.run {
                 let result = self.altered(epoch, checkpoint, body)
                 self.endTurn(on: loop)

@@ -9,10 +9,11 @@ internal import Log
 internal import Synchronization
 
 extension Partition {
-    /// Leads from now on, in `epoch`, or takes what has changed in the epoch that it leads in.
+    /// Leads from now on, in `epoch`, or takes what has changed in the epoch that it leads in. `late` is called when the
+    /// role has begun, if it had to wait for the lane.
     package func lead(
         as localId: NodeId, epoch: LeaderEpoch, _ image: LeaderState, minimumInSync: Int, at now: Instant,
-        on loop: any EventLoop
+        on loop: any EventLoop, late: @escaping @Sendable () -> Void = {}
     ) {
         enum Next { case take(Offset), begin(UInt64) }
         let next = state.withLock { state -> Next in
@@ -30,7 +31,8 @@ extension Partition {
             raiseHighWatermark(to: committed)
             refuseTooFewInSync()
         case .begin(let number):
-            takeLane {
+            takeLane { isLate in
+                defer { if isLate { late() } }
                 self.beginLeading(
                     number, at: now, on: loop
                 ) { start, counted, committed in
@@ -69,7 +71,7 @@ extension Partition {
         }
         guard let number else { return }
         standDown()
-        takeLane {
+        takeLane { _ in
             defer { self.endTurn(on: loop) }
             guard self.state.withLock({ $0.roleNumber == number }) else { return }
             self.log.forgetEmptyEpochs()
@@ -112,18 +114,18 @@ extension Partition {
 
     // MARK: The lane
 
-    /// Runs `body` as the lane's only user: now if it is free, else when it is, on the thread that frees it. `body` must
-    /// see to it that `endTurn` is called.
-    func takeLane(_ body: @escaping @Sendable () -> Void) {
+    /// Runs `body` as the lane's only user: now if it is free, else late, when it is, on the thread that frees it. `body`
+    /// must see to it that `endTurn` is called.
+    func takeLane(_ body: @escaping @Sendable (_ isLate: Bool) -> Void) {
         let isMine = state.withLock { state in
             guard !state.isWriting else {
-                state.laneWaiters.append(body)
+                state.laneWaiters.append { body(true) }
                 return false
             }
             state.isWriting = true
             return true
         }
-        if isMine { body() }
+        if isMine { body(false) }
     }
 
     /// Gives the lane on, or frees it. Any thread.
