@@ -72,6 +72,7 @@ extension Broker {
             state.driver = Confined(driver, to: controllerLoop)
             state.link = Confined(link, to: controllerLoop)
             state.lifecycle = Confined(lifecycle, to: controllerLoop)
+            state.membership = Confined(QuorumMembership(driver: driver, link: link), to: controllerLoop)
         }
         lifecycle.start { result in
             switch result {
@@ -104,6 +105,7 @@ extension Broker {
                     state.quorumLeader = leader
                 }
                 self.withState { $0.link }?.value.controllerChanged()
+                self.withState { $0.membership }?.value.look()
             },
             failed: { failure in self.metadataFailed(failure) },
             checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },

@@ -50,6 +50,7 @@ package final class Broker: Sendable {
         var driver: Confined<MetadataDriver>?
         var link: Confined<ControllerLink>?
         var lifecycle: Confined<NodeLifecycle>?
+        var membership: Confined<QuorumMembership>?
         /// The controller of this node decides for the cluster.
         var isActiveController = false
         /// Who leads the quorum.

@@ -39,6 +39,12 @@ final class ClusterView: Sendable {
     /// All replicas on this node, in no order.
     var replicas: [Partition] { byId.values.flatMap(\.replicas.values) }
 
+    /// The broker that clients are told to ask for what the controller decides: any of them passes it on, so the asked one.
+    func contact(for broker: NodeId) -> NodeId {
+        let live = liveBrokers
+        return live.contains { $0.id == broker } ? broker : live.first?.id ?? .none
+    }
+
     /// Live brokers, by id.
     var liveBrokers: [BrokerImage] {
         image.brokers.values.filter { !$0.isFenced }.sorted { $0.id < $1.id }
