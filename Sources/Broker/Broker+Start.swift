@@ -96,7 +96,9 @@ extension Broker {
             publish: { image, touched, done in
                 self.publish(image, touched) {
                     done()
-                    self.withState { $0.lifecycle }?.value.imageVisible(image.endOffset)
+                    let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
+                    lifecycle?.value.imageVisible(image.endOffset)
+                    membership?.value.look()
                 }
             },
             controllerChanged: { leader, isActive in

@@ -24,6 +24,8 @@ final class Origin: Sendable {
     let kind: ListenerKinds
     let remoteAddress: SocketAddress
     let localAddress: SocketAddress
+    /// The address of the client, as groups tell it.
+    let groupHost: String
     /// Nobody is anybody until authentication is built.
     let principal = "User:ANONYMOUS"
 
@@ -32,6 +34,7 @@ final class Origin: Sendable {
         self.kind = kind
         self.remoteAddress = remoteAddress
         self.localAddress = localAddress
+        groupHost = "/\(remoteAddress.host)"
     }
 }
 

@@ -37,6 +37,8 @@ final class Connection: TransportHandler, CallSink {
     private var isFlushing = false
     private var isResuming = false
     private var isEnding = false
+    /// How many of the last requests were heartbeats, one after the other.
+    private var heartbeatsInARow = 0
     /// Until it fires, the client waits as it was asked to (KIP-219).
     private var muteTimer: TimerToken?
     private(set) var lastActive: Instant
@@ -107,6 +109,7 @@ final class Connection: TransportHandler, CallSink {
             return api.refuseVersion(call)
         }
         shard.counters.count(key)
+        note(key)
         if origin.kind == .broker, Forwarding.keys.contains(key), !shard.broker.isActiveController {
             return Forwarding.forward(frame, call)
         }
@@ -114,6 +117,17 @@ final class Connection: TransportHandler, CallSink {
             try api.handle(&reader, call)
         } catch {
             call.fail("a request that does not parse: \(key) version \(context.version): \(error)")
+        }
+    }
+
+    /// A client that sends nothing but heartbeats is in no hurry.
+    private func note(_ key: ApiKey) {
+        if key == .heartbeat || key == .consumerGroupHeartbeat {
+            heartbeatsInARow += 1
+            if heartbeatsInARow == 2 { transport.setPatient(true) }
+        } else if heartbeatsInARow > 0 {
+            heartbeatsInARow = 0
+            transport.setPatient(false)
         }
     }
 

@@ -237,12 +237,11 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
     /// The coordinator has decided something: what it wrote is appended at the end of this turn, its deadline watched.
     private func touched(_ slot: Slot) {
         guard !slot.isDropped else { return }
-        if unflushed.isEmpty {
-            let here = Confined(self, to: loop)
-            loop.post { here.value.flush() }
-        }
-        unflushed.insert(slot.partition)
-        watch(slot)
+        let outlook = slot.shard.outlook()
+        watch(slot, outlook)
+        guard outlook.hasRecords, unflushed.insert(slot.partition).inserted, unflushed.count == 1 else { return }
+        let here = Confined(self, to: loop)
+        loop.post { here.value.flush() }
     }
 
     private func flush() {
@@ -304,10 +303,10 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
 
     // MARK: Time
 
-    private func watch(_ slot: Slot) {
-        let overdue = slot.shard.waitsSince.map { $0 + kind.commitTimeout }
-        let next = [slot.shard.nextDeadline, overdue].compactMap { $0 }.min()
-        guard let next, next < slot.timer?.at ?? .distantFuture else { return }
+    private func watch(_ slot: Slot, _ outlook: CoordinatorShard<Core>.Outlook) {
+        let overdue = outlook.waitsSince.map { $0 + kind.commitTimeout } ?? .distantFuture
+        let next = min(outlook.nextDeadline ?? .distantFuture, overdue)
+        guard next < slot.timer?.at ?? .distantFuture else { return }
         if let timer = slot.timer { loop.cancel(timer.token) }
         let token = loop.schedule(at: next) { [weak slot] in
             if let slot { self.tick(slot) }

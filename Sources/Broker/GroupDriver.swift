@@ -91,12 +91,15 @@ extension Call {
     /// Groups that one request may name.
     static let groupsMax = 10_000
 
-    /// Who asks, as a group coordinator is told.
-    var groupClient: GroupClient {
-        var random = RandomSourceGenerator(shard.broker.environment.random)
-        return GroupClient(
-            id: context.clientId ?? "", host: "/\(context.origin.remoteAddress.host)", version: version,
-            newMemberId: Uuid.random(using: &random))
+    /// Who asks, as a group coordinator is told; with a new id for one who is no member yet.
+    func groupClient(isNew: Bool = false) -> GroupClient {
+        var client = GroupClient(
+            id: context.clientId ?? "", host: context.origin.groupHost, version: version, newMemberId: .zero)
+        if isNew {
+            var random = RandomSourceGenerator(shard.broker.environment.random)
+            client.newMemberId = Uuid.random(using: &random)
+        }
+        return client
     }
 
     /// Has the coordinator of `groupId` decide; `then` runs in the call's loop. `waitsForPeers`: the answer depends on

@@ -24,7 +24,7 @@ final class QuorumMembership {
         loop = driver.loop
     }
 
-    /// Does what is due. To be called when the leader has changed.
+    /// Does what is due. To be called when the leader or the log has changed.
     func look() {
         let (quorum, own) = (driver.quorum, driver.speaker.endpoints)
         guard !isUnderWay, !driver.isClosed, driver.node.isController, !own.isEmpty, quorum.leader != nil else { return }

@@ -114,6 +114,17 @@ int martlet_will_need(int descriptor, int64_t position, int64_t count) {
     return -posix_fadvise(descriptor, position, count, POSIX_FADV_WILLNEED);
 }
 
+// Set by the linker: the image's first byte and the end of its code. What lies between is never written.
+extern const char __executable_start[];
+extern const char etext[];
+
+void martlet_give_back_code(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = (uintptr_t)__executable_start & ~(page - 1);
+    uintptr_t end = (uintptr_t)etext & ~(page - 1);
+    if (end > start) martlet_give_back((void *)start, end - start);
+}
+
 struct martlet_folder {
     DIR *stream;
 };

@@ -99,8 +99,23 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
         return take(decide(&core), moment)
     }
 
-    /// When `tick` is next to be called; nil while nothing is due ever.
-    package var nextDeadline: Instant? { isActive ? core.nextDeadline : nil }
+    /// What is to be done next.
+    package struct Outlook: Sendable {
+        /// There are records to append.
+        package var hasRecords: Bool
+        /// When `tick` is next to be called; nil while nothing is due ever.
+        package var nextDeadline: Instant?
+        /// When the oldest reply began to wait for its batch.
+        package var waitsSince: Instant?
+    }
+
+    /// Mutating although it changes nothing: a class that holds a shard would copy it for any other question, with
+    /// every request.
+    package mutating func outlook() -> Outlook {
+        Outlook(
+            hasRecords: !open.isEmpty || !ready.isEmpty, nextDeadline: isActive ? core.nextDeadline : nil,
+            waitsSince: held.first?.since)
+    }
 
     /// Does what is due.
     package mutating func tick(_ moment: Moment) -> [Answer] {
@@ -164,9 +179,6 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
         for answer in free { waiting.remove(answer.token) }
         return free
     }
-
-    /// When the oldest reply began to wait for its batch.
-    package var waitsSince: Instant? { held.first?.since }
 
     /// Gives up replies that have waited for their batch since `limit` or longer. What they rest on may still be
     /// committed.

@@ -1,11 +1,13 @@
-// Deadlines by key: each key has one at most, the earliest is known at once, and moving one costs little, since members
-// move theirs with every heartbeat.
+// Deadlines by key: each key has one at most, and putting one off costs little, since members put theirs off with every
+// heartbeat.
 //
-// Rule: what is due comes out in the order of time, then of the setting, never in the order of a hash.
+// Rule: what is due comes out in the order of time, then of the setting, never in the order of a hash. `earliest` is
+// never later than the earliest deadline; it may be earlier, since one that was put off stays where it was in the heap
+// until its old time comes.
 
 package import Basics
 
-/// A queue of deadlines. Moved and cancelled ones stay in the heap until they reach its top, or are too many.
+/// A queue of deadlines. Cancelled ones stay in the heap until they reach its top, or are too many.
 package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     private struct Entry: Sendable {
         var instant: Instant
@@ -15,15 +17,23 @@ package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         func isBefore(_ other: Entry) -> Bool { (instant, number) < (other.instant, other.number) }
     }
 
+    private struct Deadline: Sendable {
+        var instant: Instant
+        /// Counts the settings.
+        var number: UInt64
+        /// The entry that stands for it in the heap, at its time or before.
+        var entry: (instant: Instant, number: UInt64)
+    }
+
     private var heap: [Entry] = []
-    private var current: [Key: UInt64] = [:]
+    private var current: [Key: Deadline] = [:]
     private var nextNumber: UInt64 = 0
 
     package init() {}
 
     package var isEmpty: Bool { current.isEmpty }
 
-    /// The earliest deadline.
+    /// A moment before which nothing is due; nil while there is no deadline.
     package var earliest: Instant? { heap.first?.instant }
 
     /// Sets the deadline of `key`, in place of an older one; nil cancels it.
@@ -33,27 +43,41 @@ package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
             return dropStale()
         }
         nextNumber += 1
-        current[key] = nextNumber
+        if let known = current.index(forKey: key), current.values[known].entry.instant <= instant {
+            current.values[known].instant = instant
+            current.values[known].number = nextNumber
+            return
+        }
+        current[key] = Deadline(instant: instant, number: nextNumber, entry: (instant, nextNumber))
         push(Entry(instant: instant, number: nextNumber, key: key))
         if heap.count > 64 + 2 * current.count { rebuild() } else { dropStale() }
     }
 
     /// Takes the next key whose deadline has come.
     package mutating func popDue(_ now: Instant) -> Key? {
-        guard let first = heap.first, first.instant <= now else { return nil }
-        removeFirst()
-        current[first.key] = nil
-        dropStale()
-        return first.key
+        while let first = heap.first, first.instant <= now {
+            removeFirst()
+            // The top of the heap counts.
+            guard let deadline = current[first.key] else { continue }
+            if deadline.number == first.number {
+                current[first.key] = nil
+                dropStale()
+                return first.key
+            }
+            current[first.key]?.entry = (deadline.instant, deadline.number)
+            push(Entry(instant: deadline.instant, number: deadline.number, key: first.key))
+            dropStale()
+        }
+        return nil
     }
 
     /// Keeps the invariant that the top of the heap counts.
     private mutating func dropStale() {
-        while let first = heap.first, current[first.key] != first.number { removeFirst() }
+        while let first = heap.first, current[first.key]?.entry.number != first.number { removeFirst() }
     }
 
     private mutating func rebuild() {
-        let kept = heap.filter { current[$0.key] == $0.number }
+        let kept = heap.filter { current[$0.key]?.entry.number == $0.number }
         heap = []
         for entry in kept { push(entry) }
     }

@@ -52,6 +52,8 @@ package protocol Transport: AnyObject {
     func send(_ pieces: [Outgoing])
     /// Stops or resumes reading: back-pressure on the peer.
     func setReading(_ isReading: Bool)
+    /// Whether what the peer says may wait some milliseconds, to be read together with what others say.
+    func setPatient(_ isPatient: Bool)
     /// Closes when all that was queued has been sent, and reads no more.
     func closeAfterSending()
     /// Closes at once; unsent data is dropped.

@@ -1,6 +1,6 @@
 // What members of a generation ask: their assignment, which the leader brings; whether all is well; and to leave.
 
-internal import Basics
+package import Basics
 internal import Bytes
 package import Coordination
 package import WireProtocol
@@ -100,12 +100,19 @@ extension ClassicGroup {
     // MARK: Heartbeat
 
     /// Decides a Heartbeat.
-    package mutating func heartbeat(_ request: HeartbeatRequest, _ context: GroupContext) -> ErrorCode {
+    package mutating func heartbeat(
+        _ request: HeartbeatRequest, _ moment: Moment
+    ) -> (code: ErrorCode, nextDeadline: Instant?) {
+        let code = heard(request, moment)
+        return (code, nextDeadline)
+    }
+
+    private mutating func heard(_ request: HeartbeatRequest, _ moment: Moment) -> ErrorCode {
         if let code = refusal(request.memberId, instance: request.groupInstanceId) { return code }
         if request.generationId != generation { return .illegalGeneration }
         if isEmpty { return .unknownMemberId }
-        expect(request.memberId, context.moment)
-        history.hear(request.memberId, context.moment)
+        expect(request.memberId, moment)
+        history.hear(request.memberId, moment)
         return state == .preparingRebalance ? .rebalanceInProgress : .none
     }
 

@@ -187,7 +187,7 @@ package struct ClassicGroup: Sendable {
             guard let known = staticMembers[instance] else { return .unknownMemberId }
             if known != memberId { return .fencedInstanceId }
         }
-        return members[memberId] == nil ? .unknownMemberId : nil
+        return members.index(forKey: memberId) == nil ? .unknownMemberId : nil
     }
 
     // MARK: Protocols

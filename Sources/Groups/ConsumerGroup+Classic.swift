@@ -62,6 +62,7 @@ extension ConsumerGroup {
             return becomeClassic(memberId, subscription, request, token, context, &step)
         }
         updateTarget(context, &step)
+        hear(memberId)
         _ = reconcile(memberId, owned: owned(subscription, context), context, &step)
         heard(memberId, context)
         timers.cancel(.join, memberId)
@@ -197,7 +198,7 @@ extension ConsumerGroup {
     /// Whether others still have something of the member's target.
     private func isWaiting(_ member: ConsumerGroupMember) -> Bool {
         (targets[member.id] ?? [:]).contains { topic, partitions in
-            partitions.contains { member.assigned[topic]?[$0] == nil && owners[topic]?[$0] != nil }
+            partitions.contains { member.assigned[topic]?[$0] == nil && holder(topic, $0, besides: member.id) != nil }
         }
     }
 

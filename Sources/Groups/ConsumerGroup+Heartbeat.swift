@@ -51,6 +51,7 @@ extension ConsumerGroup {
         // From here on nothing is refused.
         update(member, before, replacing: replaced, context, &step)
         updateTarget(context, &step)
+        hear(memberId)
         let hasChanged = reconcile(memberId, owned: owned, context, &step)
         heard(memberId, context)
         timers.set(.session, memberId, context.moment.now + context.settings.consumerSessionTimeout)
@@ -183,7 +184,7 @@ extension ConsumerGroup {
         let topics = Set(target.keys).union(member.assigned.keys)
         return ConsumerGroupReconciliation(
             member: member, targetEpoch: targetEpoch, target: target, subscribed: topics.filter(isRead),
-            hasUnsubscribed: hasUnsubscribed, owned: owned, owner: { owners[$0]?[$1] }
+            hasUnsubscribed: hasUnsubscribed, owned: owned, owner: { holder($0, $1, besides: member.id) }
         ).next()
     }
 

@@ -87,6 +87,11 @@ extension ConsumerGroup {
         let context = context.forGroup(id)
         refreshAt = nil
         newTopicsVersion = context.image.endOffset.rawValue
+        // Nobody remembers who has joined since a conversion: those that are to join anyway are waited for.
+        let late = members.values.filter {
+            $0.usesClassicProtocol && $0.previousEpoch == $0.epoch && $0.epoch < targetEpoch
+        }
+        awaitWord(of: late.map(\.id))
         for member in sortedMembers {
             history.hear(member.id, context.moment)
             timers.set(.session, member.id, context.moment.now + sessionTimeout(of: member, context))

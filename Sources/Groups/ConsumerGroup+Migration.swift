@@ -175,6 +175,7 @@ extension ConsumerGroup {
         }
         group.emitTargetEpoch(classic.generation, timestamp: 0, &step)
         for member in members { group.emitCurrent(member, &step) }
+        group.awaitWord(of: members.map(\.id))
         for member in members {
             let timeout = group.sessionTimeout(of: member, context)
             group.timers.set(.session, member.id, context.moment.now + timeout)

@@ -53,6 +53,11 @@ package struct ConsumerGroup: Sendable {
     private(set) var classicCount = 0
 
     // Soft state.
+    /// Classic members that have not joined since their group became one of the new protocol, and what had an owner
+    /// then. They may still read what the last generation took from them (KIP-429): until all were heard of, what had no
+    /// owner is not free.
+    private var unheard: Set<String> = []
+    private var claimed: [Uuid: Set<Int32>] = [:]
     package var timers = ConsumerGroupTimers()
     /// When the topics are looked at though nothing is known to have changed; nil: with the next heartbeat.
     var refreshAt: Instant?
@@ -85,6 +90,27 @@ package struct ConsumerGroup: Sendable {
 
     /// Members in the order of their ids, in which records are written.
     var sortedMembers: [ConsumerGroupMember] { members.values.sorted { $0.id < $1.id } }
+
+    // MARK: Owners
+
+    /// Who has a partition, or may still have it: others than `memberId` wait for it.
+    func holder(_ topic: Uuid, _ partition: Int32, besides memberId: String) -> String? {
+        if let owner = owners[topic]?[partition] { return owner }
+        guard !unheard.isEmpty, claimed[topic]?.contains(partition) != true else { return nil }
+        return unheard.filter { $0 != memberId }.min()
+    }
+
+    /// What nobody has now may be with any of these members.
+    mutating func awaitWord(of memberIds: some Sequence<String>) {
+        unheard = Set(memberIds)
+        claimed = unheard.isEmpty ? [:] : owners.mapValues { Set($0.keys) }
+    }
+
+    /// A member has told what it has, or is gone.
+    mutating func hear(_ memberId: String) {
+        guard unheard.remove(memberId) != nil, unheard.isEmpty else { return }
+        claimed = [:]
+    }
 
     // MARK: Replay
 
@@ -148,7 +174,7 @@ package struct ConsumerGroup: Sendable {
                 for (topic, partitions) in owned { release(topic, partitions.keys, by: memberId) }
             }
         }
-        guard let member else { return }
+        guard let member else { return hear(memberId) }
         members[memberId] = member
         count(member, 1)
         if let name = member.instanceId { staticMembers[name] = memberId }

@@ -45,10 +45,3 @@ extension GroupSettings {
         return settings
     }
 }
-
-extension GroupContext {
-    /// The same with the settings of one group.
-    func forGroup(_ groupId: String) -> GroupContext {
-        GroupContext(moment: moment, image: image, settings: settings.forGroup(groupId, in: image))
-    }
-}

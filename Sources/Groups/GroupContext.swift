@@ -4,16 +4,35 @@ package import Basics
 package import ClusterImage
 package import Coordination
 
-/// The surroundings of one step.
-package struct GroupContext: Sendable {
-    package var moment: Moment
-    package var image: ClusterImage
-    package var settings: GroupSettings
+/// What changes seldom of that, so that every step shares it.
+package final class GroupSurroundings: Sendable {
+    package let image: ClusterImage
+    package let settings: GroupSettings
 
-    package init(moment: Moment, image: ClusterImage, settings: GroupSettings) {
-        self.moment = moment
+    package init(image: ClusterImage, settings: GroupSettings) {
         self.image = image
         self.settings = settings
+    }
+}
+
+/// The surroundings of one step.
+package struct GroupContext: Sendable {
+    package let moment: Moment
+    private let surroundings: GroupSurroundings
+
+    package init(_ surroundings: GroupSurroundings, _ moment: Moment) {
+        self.moment = moment
+        self.surroundings = surroundings
+    }
+
+    package var image: ClusterImage { surroundings.image }
+    package var settings: GroupSettings { surroundings.settings }
+
+    /// The same with the settings of one group.
+    func forGroup(_ groupId: String) -> GroupContext {
+        guard !image.configuration(.group, groupId).isEmpty else { return self }
+        let settings = settings.forGroup(groupId, in: image)
+        return GroupContext(GroupSurroundings(image: image, settings: settings), moment)
     }
 }
 

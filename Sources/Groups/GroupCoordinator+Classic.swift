@@ -77,12 +77,16 @@ extension GroupCoordinator {
         _ request: HeartbeatRequest, _ token: ReplyToken, _ moment: Moment
     ) -> GroupStep {
         var step = GroupStep()
+        var code: ErrorCode = request.groupId.isEmpty ? .invalidGroupId : .unknownMemberId
         let context = context(moment)
-        let code = request.groupId.isEmpty
-            ? ErrorCode.invalidGroupId
-            : classic[request.groupId]?.heartbeat(request, context)
-                ?? consumer[request.groupId]?.heartbeat(request, context, &step) ?? .unknownMemberId
-        watch(request.groupId)
+        // By far the most frequent of all requests: nothing is copied, and nothing is looked up twice.
+        if let (answer, deadline) = classic[request.groupId]?.heartbeat(request, moment) {
+            code = answer
+            watch(request.groupId, deadline)
+        } else if let answer = consumer[request.groupId]?.heartbeat(request, context, &step) {
+            code = answer
+            watch(request.groupId)
+        }
         step.answer(token, .heartbeat(HeartbeatResponse { $0.errorCode = code }))
         return step
     }

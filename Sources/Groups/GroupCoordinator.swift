@@ -16,8 +16,7 @@ package struct GroupCoordinator: CoordinatorCore {
     /// Groups that one partition may hold.
     static let groupsMax = 1_000_000
 
-    package private(set) var image: ClusterImage
-    package var settings: GroupSettings
+    private var surroundings: GroupSurroundings
     var classic: [String: ClassicGroup] = [:]
     var consumer: [String: ConsumerGroup] = [:]
     var offsets = OffsetStore()
@@ -25,11 +24,16 @@ package struct GroupCoordinator: CoordinatorCore {
     private var nextExpiryCheck: Instant?
 
     package init(image: ClusterImage, settings: GroupSettings) {
-        self.image = image
-        self.settings = settings
+        surroundings = GroupSurroundings(image: image, settings: settings)
     }
 
-    func context(_ moment: Moment) -> GroupContext { GroupContext(moment: moment, image: image, settings: settings) }
+    package var image: ClusterImage { surroundings.image }
+    package var settings: GroupSettings {
+        get { surroundings.settings }
+        set { surroundings = GroupSurroundings(image: image, settings: newValue) }
+    }
+
+    func context(_ moment: Moment) -> GroupContext { GroupContext(surroundings, moment) }
 
     // MARK: Replay
 
@@ -81,8 +85,10 @@ package struct GroupCoordinator: CoordinatorCore {
 
     /// Watches the deadline of a group that was just touched.
     mutating func watch(_ groupId: String) {
-        deadlines.set(groupId, classic[groupId]?.nextDeadline ?? consumer[groupId]?.nextDeadline)
+        watch(groupId, classic[groupId]?.nextDeadline ?? consumer[groupId]?.nextDeadline)
     }
+
+    mutating func watch(_ groupId: String, _ deadline: Instant?) { deadlines.set(groupId, deadline) }
 
     // MARK: Time
 
@@ -130,7 +136,7 @@ package struct GroupCoordinator: CoordinatorCore {
     /// The cluster has changed: offsets of deleted topics go.
     package mutating func take(_ image: ClusterImage, _ moment: Moment) -> GroupStep {
         let before = self.image
-        self.image = image
+        surroundings = GroupSurroundings(image: image, settings: settings)
         var step = GroupStep()
         if !consumer.isEmpty {
             let changes = TopicChanges(from: before, to: image)

@@ -13,7 +13,7 @@ final class Connecting: EventSource {
     private var candidates: [PeerAddress] = []
     private var next = 0
     private var socket: Int32 = -1
-    private var token: Poller.Token?
+    private var watch: Watch?
     private var timer: TimerToken?
     private var failure = NetworkError(.unknownHost, "connect")
 
@@ -57,7 +57,7 @@ final class Connecting: EventSource {
             }
             socket = number
             do throws(NetworkError) {
-                token = try loop.watch(number, for: .writing, self)
+                watch = try loop.watch(number, for: .writing, self)
             } catch {
                 failure = error
                 drop()
@@ -76,8 +76,8 @@ final class Connecting: EventSource {
             drop()
             return tryNext()
         }
-        if let token { loop.forget(socket, token) }
-        token = nil
+        if let watch { loop.forget(watch) }
+        watch = nil
         let connected = socket
         socket = -1
         loop.connectionCount.add(1, ordering: .relaxed)
@@ -91,8 +91,8 @@ final class Connecting: EventSource {
 
     private func drop() {
         guard socket >= 0 else { return }
-        if let token { loop.forget(socket, token) }
-        token = nil
+        if let watch { loop.forget(watch) }
+        watch = nil
         _ = martlet_close(socket)
         socket = -1
     }

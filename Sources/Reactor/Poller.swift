@@ -88,6 +88,9 @@ struct Poller: ~Copyable {
         return left
     }
 
+    /// Readable while something that is watched is ready.
+    var descriptor: Int32 { epoll.raw }
+
     func source(_ token: Token) -> (any EventSource)? {
         let slot = slots[Int(UInt32(truncatingIfNeeded: token))]
         return slot.generation == UInt32(token >> 32) ? slot.source : nil

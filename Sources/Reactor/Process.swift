@@ -1,5 +1,6 @@
 // What a program has from the process that it runs in: variables, standard streams, processors, and its exit.
 
+internal import CLinux
 internal import Glibc
 
 /// The process itself. Any thread may call.
@@ -37,6 +38,10 @@ package enum Process {
             }
         }
     }
+
+    /// Takes the code that ran so far out of the resident set: most of it was for the start alone, and what is needed again
+    /// comes back from the page cache.
+    package static func giveBackCode() { martlet_give_back_code() }
 
     package static func exit(_ code: Int32) -> Never { Glibc.exit(code) }
 }

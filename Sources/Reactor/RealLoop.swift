@@ -1,8 +1,8 @@
 // A reactor: one thread that waits for sockets, messages and timers and runs what is due, one thing after the other.
 //
-// A turn: wait; ready sockets; sends that had used up their share; messages; timers. After each of these callbacks the
-// steps given to `proceed` run, before anything else does; they are queued and not nested, so that no step finds its
-// caller half way through its own.
+// A turn: wait; ready sockets, those of patient peers (`PatientSources`) among them; sends that had used up their share;
+// messages; timers. After each of these callbacks the steps given to `proceed` run, before anything else does; they are
+// queued and not nested, so that no step finds its caller half way through its own.
 //
 // Invariant: everything but `mailbox`, `connectionCount`, `thread` and the constants is touched by the loop's thread
 // alone. Timers have the resolution of epoll_pwait2 (nanoseconds; on older kernels milliseconds, rounded up).
@@ -35,6 +35,7 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
     /// Counts the turns; a connection's share of sending is per turn.
     package private(set) var turn: UInt64 = 0
     private var poller: Poller
+    private let patient: PatientSources
     private var timers = TimerHeap()
     private var steps: [() -> Void] = []
     private var runningMessages: [@Sendable () -> Void] = []
@@ -55,6 +56,7 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
         buffers = BufferPool(idleBytesMax: idleBytesMax)
         mailbox = Mailbox(wakeDescriptor: Descriptor(wake))
         poller = try Poller()
+        patient = try PatientSources(in: &poller)
         receiving = ReceiveBlock()
         now = clock.now
         unsafe ready = .allocate(capacity: Int(MARTLET_READY_MAX))
@@ -114,6 +116,7 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
             guard let source = poller.source(event.token) else { continue }
             source.ready(Readiness(rawValue: event.events))
         }
+        if patient.isDue { lookAtPatient() }
         // After all events, so that what came by several connections is written together, and answered together.
         runSteps()
         runResumed()
@@ -121,9 +124,22 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
         runTimers()
     }
 
+    /// Takes what patient peers have said, and comes back as long as they say something.
+    private func lookAtPatient() {
+        let count = unsafe patient.poller.wait(0, ready)
+        for index in 0..<count {
+            // Safety: the poller filled `count` entries.
+            let event = unsafe ready[index]
+            guard let source = patient.poller.source(event.token) else { continue }
+            source.ready(Readiness(rawValue: event.events))
+        }
+        guard patient.looked(count, poller) else { return }
+        _ = timers.schedule(at: now + PatientSources.pause) { self.lookAtPatient() }
+    }
+
     /// Nanoseconds until something is due that no descriptor tells of; below 0 for ever.
     private func waitingTime() -> Int64 {
-        guard resumed.isEmpty, steps.isEmpty, !isEnding else { return 0 }
+        guard resumed.isEmpty, steps.isEmpty, !patient.isDue, !isEnding else { return 0 }
         let next = timers.nextInstant()
         if let next, next <= now { return 0 }
         guard mailbox.prepareToWait() else { return 0 }
@@ -169,34 +185,51 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
     }
 
     private func end() {
-        for source in poller.sources {
+        for source in poller.sources + patient.poller.sources {
             source.loopEnds()
             runSteps()
         }
         mailbox.close()
         while !steps.isEmpty { runSteps() }
         // What is dropped may hold the loop, and may call it while it goes: it goes after the loop's own fields are set.
-        let dropped = (resumed, timers, poller.forgetAll())
+        let dropped = (resumed, timers, poller.forgetAll(), patient.poller.forgetAll())
         resumed = []
         timers = TimerHeap()
         _ = dropped
     }
 }
 
+/// A descriptor that a loop watches.
+struct Watch {
+    fileprivate let descriptor: Int32
+    /// Events may wait for those of others.
+    let isPatient: Bool
+    fileprivate let token: Poller.Token
+}
+
 // What sources ask of their loop.
 extension RealLoop {
-    func watch(_ descriptor: Int32, for readiness: Readiness, _ source: any EventSource) throws(NetworkError) -> UInt64
-    {
+    func watch(
+        _ descriptor: Int32, for readiness: Readiness, isPatient: Bool = false, _ source: any EventSource
+    ) throws(NetworkError) -> Watch {
         assertInside()
-        return try poller.watch(descriptor, for: readiness, source)
+        let token = isPatient
+            ? try patient.poller.watch(descriptor, for: readiness, source)
+            : try poller.watch(descriptor, for: readiness, source)
+        return Watch(descriptor: descriptor, isPatient: isPatient, token: token)
     }
 
-    func change(_ descriptor: Int32, to readiness: Readiness, _ token: UInt64) {
-        poller.change(descriptor, to: readiness, token)
+    func change(_ watch: Watch, to readiness: Readiness) {
+        if watch.isPatient {
+            patient.poller.change(watch.descriptor, to: readiness, watch.token)
+        } else {
+            poller.change(watch.descriptor, to: readiness, watch.token)
+        }
     }
 
-    func forget(_ descriptor: Int32, _ token: UInt64) {
-        let dropped = poller.forget(descriptor, token)
+    func forget(_ watch: Watch) {
+        let dropped = watch.isPatient
+            ? patient.poller.forget(watch.descriptor, watch.token) : poller.forget(watch.descriptor, watch.token)
         _ = dropped
     }
 

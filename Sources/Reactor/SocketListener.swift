@@ -25,7 +25,7 @@ final class SocketListener: ListeningSocket, EventSource, @unchecked Sendable {
     /// Whether accepting has ended. Held while the descriptor is shut or closed, so that `close` on another thread never
     /// meets a number that the kernel has given to somebody else.
     private let ended = Mutex(false)
-    private var token: Poller.Token?
+    private var watching: Watch?
     private var timer: TimerToken?
 
     init(
@@ -55,9 +55,9 @@ final class SocketListener: ListeningSocket, EventSource, @unchecked Sendable {
     private var isClosed: Bool { ended.withLock { $0 } }
 
     private func watch() {
-        guard token == nil, !isClosed else { return }
+        guard watching == nil, !isClosed else { return }
         do throws(NetworkError) {
-            token = try loop.watch(descriptor.raw, for: .reading, self)
+            watching = try loop.watch(descriptor.raw, for: .reading, self)
         } catch {
             pauseAccepting()
         }
@@ -66,8 +66,8 @@ final class SocketListener: ListeningSocket, EventSource, @unchecked Sendable {
     func loopEnds() {
         if let timer { loop.cancel(timer) }
         timer = nil
-        if let token { loop.forget(descriptor.raw, token) }
-        token = nil
+        if let watching { loop.forget(watching) }
+        watching = nil
         ended.withLock { ended in
             ended = true
             descriptor.close()
@@ -93,8 +93,8 @@ final class SocketListener: ListeningSocket, EventSource, @unchecked Sendable {
     }
 
     private func pauseAccepting() {
-        if let token { loop.forget(descriptor.raw, token) }
-        token = nil
+        if let watching { loop.forget(watching) }
+        watching = nil
         timer = loop.schedule(at: loop.now + SocketListener.pause) {
             self.timer = nil
             self.watch()

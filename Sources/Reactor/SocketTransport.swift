@@ -30,7 +30,7 @@ package final class SocketTransport: Transport, EventSource {
     private var isResuming = false
     private var isDraining = false
     private var watched: Readiness = []
-    private var token: Poller.Token?
+    private var watch: Watch?
     private var handler: (any TransportHandler)?
     private var queue = SendQueue()
     private var shareTurn: UInt64 = 0
@@ -53,12 +53,12 @@ package final class SocketTransport: Transport, EventSource {
 
     package func start(_ handler: any TransportHandler) {
         owner.assertInside()
-        precondition(token == nil && self.handler == nil, "a connection is started once")
+        precondition(watch == nil && self.handler == nil, "a connection is started once")
         guard socket >= 0 else { return }
         self.handler = handler
         watched = isReading ? .reading : []
         do throws(NetworkError) {
-            token = try owner.watch(socket, for: watched, self)
+            watch = try owner.watch(socket, for: watched, self)
         } catch {
             return end(.failed(error))
         }
@@ -76,6 +76,18 @@ package final class SocketTransport: Transport, EventSource {
         owner.assertInside()
         self.isReading = isReading
         updateInterest()
+    }
+
+    package func setPatient(_ isPatient: Bool) {
+        owner.assertInside()
+        guard let watch, isPatient != watch.isPatient else { return }
+        owner.forget(watch)
+        self.watch = nil
+        do throws(NetworkError) {
+            self.watch = try owner.watch(socket, for: watched, isPatient: isPatient, self)
+        } catch {
+            end(.failed(error))
+        }
     }
 
     package func closeAfterSending() {
@@ -121,12 +133,12 @@ package final class SocketTransport: Transport, EventSource {
     }
 
     private func updateInterest() {
-        guard let token, socket >= 0 else { return }
+        guard let watch, socket >= 0 else { return }
         var wanted: Readiness = isReading ? .reading : []
         if isFull { wanted.insert(.writing) }
         guard wanted != watched else { return }
         watched = wanted
-        owner.change(socket, to: wanted, token)
+        owner.change(watch, to: wanted)
     }
 
     // MARK: Receiving
@@ -169,7 +181,7 @@ package final class SocketTransport: Transport, EventSource {
 
     /// Sends until the queue is empty, the kernel is full or the share of this turn is used up.
     private func flush() {
-        guard token != nil, socket >= 0, !isFull else { return }
+        guard watch != nil, socket >= 0, !isFull else { return }
         if shareTurn != owner.turn {
             shareTurn = owner.turn
             share = SocketTransport.sendShare
@@ -226,8 +238,8 @@ package final class SocketTransport: Transport, EventSource {
     private func end(_ reason: CloseReason) {
         guard socket >= 0 else { return }
         if isDraining, reason == .closedHere { martlet_end_sending(socket) }
-        if let token { owner.forget(socket, token) }
-        token = nil
+        if let watch { owner.forget(watch) }
+        watch = nil
         queue.removeAll()
         release()
         guard let handler else { return }

@@ -37,7 +37,7 @@ enum BrokerCommand {
                 Process.exit(1)
             }
             let broker = try Broker.start(real.environment, node, logger: logger, onHalt: halt) { failure in
-                guard let failure else { return }
+                guard let failure else { return Process.giveBackCode() }
                 logger.error("broker", "cannot start", [("reason", "\(failure)")])
                 Process.exit(1)
             }

@@ -17,6 +17,8 @@ struct SegmentDump {
     private static let expansionLimit = 1 << 30
 
     let path: String
+    /// For records of the cluster's own topics.
+    private let decoder: RecordDecoder?
     let showsRecords: Bool
     let json: Bool
     let output = Output()
@@ -25,6 +27,7 @@ struct SegmentDump {
 
     init(path: String, showsRecords: Bool, json: Bool) {
         self.path = path
+        decoder = path.split(separator: "/").dropLast().last.flatMap { RecordDecoder(folder: $0) }
         self.showsRecords = showsRecords
         self.json = json
     }
@@ -66,8 +69,9 @@ struct SegmentDump {
     func write(_ fields: [(String, Json)], indent: String = "") throws {
         if json { return try output.write(Json.object(fields).text + "\n") }
         let words = fields.map { name, value in
-            if case .string(let text) = value { return "\(name): \(text)" }
-            return "\(name): \(value.text)"
+            let colon = RecordDecoder.namesWithoutColon.contains(name) ? "" : ":"
+            if case .string(let text) = value { return "\(name)\(colon) \(text)" }
+            return "\(name)\(colon) \(value.text)"
         }
         try output.write(indent + words.joined(separator: " ") + "\n")
     }
@@ -120,7 +124,7 @@ struct SegmentDump {
 
     // MARK: Records
 
-    private func show(_ record: Record, _ batch: RecordBatch, _ marker: TransactionMarker?) throws {
+    private mutating func show(_ record: Record, _ batch: RecordBatch, _ marker: TransactionMarker?) throws {
         let header = batch.header
         let sequence = BatchHeader.sequence(header.baseSequence, advancedBy: record.offsetDelta)
         var fields: [(String, Json)] = [
@@ -132,18 +136,36 @@ struct SegmentDump {
         if json {
             let headers = record.headers.map { Json.object([("key", .string($0.key))] + content("value", $0.value)) }
             fields.append(("headerKeys", .array(headers)))
-            fields += content("key", record.key) + content("payload", record.value)
         } else {
             fields.append(("headerKeys", .string("[\(record.headers.map(\.key).joined(separator: ","))]")))
         }
         if let marker {
             fields.append(("endTxnMarker", .string(marker.isCommit ? "COMMIT" : "ABORT")))
             fields.append(("coordinatorEpoch", .int(marker.coordinatorEpoch)))
-        } else if !json {
-            if let key = record.key { fields.append(("key", .string(key.string))) }
-            if let value = record.value { fields.append(("payload", .string(value.string))) }
         }
-        try write(fields, indent: "| ")
+        try write(fields + (try content(of: record, isControl: header.isControl)), indent: "| ")
+    }
+
+    /// Key and value: told if the topic is one of the cluster's own, else as they are.
+    private mutating func content(of record: Record, isControl: Bool) throws -> [(String, Json)] {
+        do {
+            if isControl {
+                guard let (name, told) = try RecordDecoder.control(record) else { return json ? plain(record) : [] }
+                return [(name, told)]
+            }
+            guard let (key, value) = try decoder?.read(record) else { return plain(record) }
+            let deleted: Json = json ? .null : .string("<DELETE>")
+            return (key.map { [("key", $0)] } ?? []) + [("payload", value ?? deleted)]
+        } catch {
+            try fault("record at offset \(record.offset): \(error)")
+            return plain(record)
+        }
+    }
+
+    private func plain(_ record: Record) -> [(String, Json)] {
+        if json { return content("key", record.key) + content("payload", record.value) }
+        return (record.key.map { [("key", .string($0.string))] } ?? [])
+            + (record.value.map { [("payload", .string($0.string))] } ?? [])
     }
 
     /// Text as it is; bytes that are none under another name, so that no text can be taken for them.

@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import pathlib
+import struct
 import subprocess
 
 import confluent_kafka
@@ -147,19 +148,94 @@ def printable(line):
     return line.split("\ufffd")[0]
 
 
-@pytest.mark.parametrize("kind", ["clean", "crashed"])
+@pytest.mark.parametrize("kind", ["clean", "crashed", "cluster"])
 def test_records_are_dumped_as_kafka_dumps_them(kind, tmp_path):
-    for name in (f"data-{kind}", f"dump{SUFFIX[kind]}"):
+    names = {"clean": ("data-clean", "dump"), "crashed": ("data-crashed", "dump-crashed"),
+             "cluster": ("metadata-cluster", "dump-metadata-cluster")}[kind]
+    for name in names:
         subprocess.run(["tar", "--zstd", "-xf", GOLDEN / f"{name}.tar.zst", "-C", tmp_path], check=True)
-    compared = 0
-    dumps = next(path for path in tmp_path.iterdir() if path.name.startswith("dump"))
-    # Topics of coordinators and of the metadata are dumped with decoders of their own.
-    for dumped in sorted(dumps.rglob("[!_]*/*.log.txt")):
-        file = tmp_path / "data" / dumped.relative_to(dumps).with_suffix("")
+    dumps = tmp_path / names[1]
+    compared, decoded = 0, 0
+    for dumped in sorted([*dumps.rglob("*.log.txt"), *dumps.rglob("*.checkpoint.txt")]):
+        file = next(tmp_path.glob(f"[!d]*/{dumped.relative_to(dumps).with_suffix('')}"), None) or (
+            tmp_path / "data" / dumped.relative_to(dumps).with_suffix(""))
         text = dumped.read_bytes().decode(errors="replace")
-        theirs = [line for line in text.split("\n$ ")[1].split("\n") if line.startswith("| ")]
+        theirs = [line for line in text.split("\n$ ")[-1].split("\n") if line.startswith("| ")]
         done = subprocess.run([BINARY, "offsets", "--segment", file, "--records"], capture_output=True)
         ours = [line for line in done.stdout.decode(errors="replace").split("\n") if line.startswith("| ")]
         assert list(map(printable, ours)) == list(map(printable, theirs)), file
+        assert done.returncode == 0, (file, done.stderr)
         compared += len(ours)
-    assert compared > 1500
+        decoded += len(ours) if dumped.parent.name.startswith("__") else 0
+    assert compared > 1500 and decoded > 100
+
+
+def files_below(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def checkpoint_lines(content):
+    version, count, *lines = content.decode().splitlines()
+    assert version == "0" and int(count) == len(lines)
+    return lines
+
+
+def test_what_is_added_lies_as_kafka_would_lay_it(make_broker_on, tmp_path):
+    subprocess.run(["tar", "--zstd", "-xf", GOLDEN / "data-clean.tar.zst", "-C", tmp_path], check=True)
+    folder = tmp_path / "data"
+    before = files_below(folder)
+    broker = make_broker_on(folder, *SETTINGS)
+    timestamp = 1_795_250_000_000
+    producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "linger.ms": 200})
+    for number in range(3):
+        producer.produce("mixed", f"value {number}".encode(), f"key {number}".encode(), 0, timestamp=timestamp + number)
+    assert producer.flush(20) == 0
+    reader = consumer(broker, "read_uncommitted")
+    _, end = reader.get_watermark_offsets(confluent_kafka.TopicPartition("mixed", 0), timeout=20)
+    reader.close()
+    start = end - 3
+    broker.stop()
+    after = files_below(folder)
+
+    # The log: what was there, and behind it one batch, whose bytes data_files.py checks elsewhere.
+    old, new = before["mixed-0/00000000000000000000.log"], after["mixed-0/00000000000000000000.log"]
+    assert new.startswith(old)
+    epoch = struct.unpack_from(">i", new, len(old) + 12)[0]
+    assert struct.unpack_from(">q", new, len(old))[0] == start
+    assert len(new) == len(old) + 12 + struct.unpack_from(">i", new, len(old) + 8)[0]
+    # The time index grows by the greatest timestamp, as at any orderly stop; the index has no entry so soon.
+    assert after["mixed-0/00000000000000000000.timeindex"] == (
+        before["mixed-0/00000000000000000000.timeindex"] + struct.pack(">qi", timestamp + 2, end - 1))
+    assert after["mixed-0/00000000000000000000.index"] == before["mixed-0/00000000000000000000.index"]
+    # Nobody's producer state changed: the snapshot at the new end says what the one at the old end said.
+    assert after[f"mixed-0/{end:020}.snapshot"] == before[f"mixed-0/{start:020}.snapshot"]
+
+    # An epoch begins at the end of each log; an epoch without records gives its place to it.
+    for name, content in before.items():
+        if not name.endswith("/leader-epoch-checkpoint") or name.startswith("__cluster_metadata") or "-delete" in name:
+            continue
+        known = [line.split() for line in checkpoint_lines(content)]
+        begins = checkpoint_lines(after[name])[-1].split()
+        kept = [pair for pair in known if int(pair[1]) < int(begins[1])]
+        lines = [" ".join(pair) for pair in [*kept, begins]]
+        assert after[name] == "\n".join(["0", str(len(lines)), *lines, ""]).encode(), name
+        assert int(begins[0]) > int(known[-1][0]), name
+    assert checkpoint_lines(after["mixed-0/leader-epoch-checkpoint"])[-1] == f"{epoch} {start}"
+    for name in ("recovery-point-offset-checkpoint", "replication-offset-checkpoint"):
+        own = {line for line in checkpoint_lines(after[name]) if not line.startswith("__cluster_metadata ")}
+        assert own == {f"mixed 0 {end}" if line == f"mixed 0 {start}" else line
+                       for line in checkpoint_lines(before[name])}, name
+    assert set(json.loads(after[".kafka_cleanshutdown"])) == set(json.loads(before[".kafka_cleanshutdown"]))
+
+    # Nothing else has changed but the metadata log; removed is what was deleted, and snapshots that no segment begins with
+    # and that are not the last. Kafka removes its empty lock file; ours stays, so that it is never two files.
+    changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+    assert {name for name in changed if not name.startswith("__cluster_metadata-0/")
+            and not name.endswith("/leader-epoch-checkpoint")} == {
+        "mixed-0/00000000000000000000.log", "mixed-0/00000000000000000000.timeindex", ".kafka_cleanshutdown",
+        "recovery-point-offset-checkpoint", "replication-offset-checkpoint"}
+    added = {name for name in after.keys() - before.keys() - {".lock"} if not name.startswith("__cluster_metadata-0/")}
+    assert added == {f"mixed-0/{end:020}.snapshot"}
+    for name in before.keys() - after.keys():
+        is_stray = name.endswith(".snapshot") and name.replace(".snapshot", ".log") not in before
+        assert is_stray or "-delete/" in name or name.endswith(".deleted"), name

@@ -131,7 +131,7 @@ private struct Counter: CoordinatorCore {
         var shard = Self.active()
         let due = Instant(nanoseconds: 10)
         #expect(shard.request(ReplyToken(1), Self.moment()) { $0.park(ReplyToken(1), until: due) }.isEmpty)
-        #expect(shard.nextDeadline == due)
+        #expect(shard.outlook().nextDeadline == due)
         #expect(shard.tick(Self.moment(9)).isEmpty)
         #expect(shard.tick(Self.moment(10)).map(\.token) == [ReplyToken(1)])
         #expect(shard.abandon() == [])
@@ -153,7 +153,7 @@ private struct Counter: CoordinatorCore {
         _ = add(&shard, 1, 1, at: 10)
         _ = add(&shard, 2, 1, at: 20)
         let batch = shard.takeBatches()[0]
-        #expect(shard.waitsSince == Instant(nanoseconds: 10))
+        #expect(shard.outlook().waitsSince == Instant(nanoseconds: 10))
         #expect(shard.giveUp(waitingSince: Instant(nanoseconds: 15)) == [ReplyToken(1)])
         #expect(shard.committed(upTo: batch.number).map(\.token) == [ReplyToken(2)])
     }

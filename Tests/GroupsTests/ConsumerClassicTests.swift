@@ -147,6 +147,17 @@ import WireProtocol
         #expect(harness.group.described(harness.context).members.map(\.memberType) == [0, 0, 1])
     }
 
+    @Test func `what nobody has at a conversion waits until all classic members were heard of`() throws {
+        let harness = ConsumerHarness(topics: [("a", 3)])
+        // The last generation took 2 from one of them, which may not know it yet.
+        _ = upgraded(harness, classicGroup([("c1", [0]), ("c2", [1])]))
+        #expect(harness.beat("new", 6).partitions == nil)
+        #expect(join(harness, "c1", owned: [("a", [0])]).generationId == 6)
+        #expect(harness.beat("new", 6).partitions == nil)
+        #expect(join(harness, "c2", owned: [("a", [1])]).generationId == 6)
+        #expect(harness.beat("new", 6).partitions == [a: [2]])
+    }
+
     @Test func `classic members give up and get without seeing that the protocol has changed`() throws {
         let harness = ConsumerHarness(topics: [("a", 3)])
         _ = upgraded(harness, classicGroup([("c1", [0, 1]), ("c2", [2])]))

@@ -70,8 +70,8 @@ import WireProtocol
         #expect(current.memberEpoch == 2 && current.previousMemberEpoch == 0 && current.state == 0)
         #expect(current.assignedPartitions.flatMap { $0.assignmentEpochs ?? [] } == [2, 2, 2, 2])
         #expect(current.partitionsPendingRevocation.isEmpty)
-        // The sizes of the values in Kafka's log; Kafka spends three bytes to say that a member is no classic one.
-        #expect(harness.records.map { $0.plain.value?.count } == [48 - 3, 17, 56, 17, 88])
+        // The sizes of the values in Kafka's log.
+        #expect(harness.records.map { $0.plain.value?.count } == [48, 17, 56, 17, 88])
     }
 
     @Test func `the records of the last member that leaves are those that Kafka wrote`() {

@@ -49,6 +49,33 @@ private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncati
         }
     }
 
+    @Test func `what patient peers say arrives, while they keep on saying something and after a silence`() throws {
+        try withWorld(loops: 1) { world in
+            let server = Inbox<Event>()
+            let listener = try serve(world, server) { transport, bytes in
+                transport.setPatient(bytes.array.first != 0)
+                transport.send([.bytes(bytes)])
+            }
+            let peers = (0..<600).map { _ in PlainPeer(port: listener.address.port) }
+            // The first byte makes patient, then many at once, each after its answer, and a silence in between.
+            for value in UInt8(1)...20 {
+                for peer in peers { peer.write([value]) }
+                for peer in peers { #expect(peer.read(1) == [value]) }
+            }
+            for value in UInt8(1)...20 {
+                peers[0].write([value])
+                #expect(peers[0].read(1) == [value])
+            }
+            // In a hurry again, and one that goes.
+            for peer in peers { peer.write([0]) }
+            for peer in peers { #expect(peer.read(1) == [0]) }
+            for peer in peers { peer.write([1]) }
+            for peer in peers { #expect(peer.read(1) == [1]) }
+            peers[0].endSending()
+            #expect(server.waitForClose() == .endOfStream)
+        }
+    }
+
     @Test func `serves two thousand connections, spread evenly over the loops`() throws {
         try withWorld { world in
             let server = Inbox<Event>()

@@ -47,12 +47,29 @@ final class VirtualLoop: EventLoop, @unchecked Sendable {
         world.after(delay) {
             guard self.life.isAlive else { return }
             let stalled = self.life.stalledUntil - self.world.now
-            if stalled > 0 { return self.enter(after: stalled, action) }
-            let before = self.world.running
-            self.world.running = self
-            action()
-            self.world.running = before
+            if stalled <= 0, self.held.isEmpty { return self.run(action) }
+            self.held.append(action)
+            if self.held.count == 1 { self.world.after(stalled, self.release) }
         }
+    }
+
+    /// What came while the process stood still, in the order in which it came.
+    private var held: [() -> Void] = []
+
+    private func release() {
+        guard life.isAlive else { return }
+        let stalled = life.stalledUntil - world.now
+        if stalled > 0 { return world.after(stalled, release) }
+        let actions = held
+        held = []
+        for action in actions { run(action) }
+    }
+
+    private func run(_ action: () -> Void) {
+        let before = world.running
+        world.running = self
+        action()
+        world.running = before
     }
 
     func post(_ message: @escaping @Sendable () -> Void) {

@@ -182,6 +182,9 @@ final class VirtualTransport: Transport {
         }
     }
 
+    /// The network delays everything anyway.
+    func setPatient(_ isPatient: Bool) {}
+
     func setReading(_ isReading: Bool) {
         self.isReading = isReading
         if isReading { virtualLoop.proceed { self.deliverWaiting() } }

@@ -8,24 +8,31 @@ extension StructEmitter {
         text.block("package func dump(version: Int16) -> FieldDump") { text in
             if structure.fields.isEmpty { return text.line("return FieldDump()") }
             text.line("var dump = FieldDump()")
-            eachRun(structure.fields.filter { $0.tag == nil }, &text) { text, run in
-                for field in run { text.line("dump.add(\"\(field.memberName)\", self.\(field.swiftName), version)") }
-            }
             if !taggedFields.isEmpty {
                 let from = message.flexibleFrom ?? 0
-                if from > structure.versions.lower {
-                    text.block("if version >= \(from)") { emitDumpTags(&$0) }
-                } else {
-                    emitDumpTags(&text)
-                }
+                let condition = from > structure.versions.lower ? "version < \(from) ? 0 : " : ""
+                text.line("let present = \(condition)presentTags(version)")
+            }
+            // In the order of the schema, as Kafka's JSON form has them.
+            var rest = structure.fields[...]
+            while let first = rest.first {
+                let run = Array(rest.prefix { ($0.tag == nil) == (first.tag == nil) })
+                rest = rest.dropFirst(run.count)
+                if first.tag == nil { emitDump(plain: run, &text) } else { emitDump(tagged: run, &text) }
             }
             text.line("return dump")
         }
     }
 
-    private func emitDumpTags(_ text: inout SwiftText) {
-        text.line("let present = presentTags(version)")
-        for (bit, field) in taggedFields.enumerated() {
+    private func emitDump(plain fields: [Field], _ text: inout SwiftText) {
+        eachRun(fields, &text) { text, run in
+            for field in run { text.line("dump.add(\"\(field.memberName)\", self.\(field.swiftName), version)") }
+        }
+    }
+
+    private func emitDump(tagged fields: [Field], _ text: inout SwiftText) {
+        for field in fields {
+            guard let bit = taggedFields.firstIndex(where: { $0.tag == field.tag }) else { continue }
             text.line("if present & \(1 << bit) != 0 { dump.add(\"\(field.memberName)\", self.\(field.swiftName), version) }")
         }
     }

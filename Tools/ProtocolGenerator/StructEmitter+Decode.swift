@@ -67,7 +67,8 @@ extension StructEmitter {
             default: return "try reader.\(readInteger)(\(primitive.swiftType).self, \(name))"
             }
         case .structure(let type):
-            return "try reader.read\(null)Struct(\(type).self, version, \(name)\(allowed))"
+            let tagged = field.nullable == nil ? "" : field.taggedArgument
+            return "try reader.read\(null)Struct(\(type).self, version, \(name)\(allowed)\(tagged))"
         case .array(.structure(let type)):
             let minimum = minimumSize(of: type, in: field.versions)
             return "try reader.read\(null)Structs(\(type).self, version, \(flexible), minimum: \(minimum), \(name)\(allowed))"

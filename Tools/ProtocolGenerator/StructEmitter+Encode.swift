@@ -65,7 +65,7 @@ extension StructEmitter {
             }
         case .structure:
             if field.nullable == nil { return "\(value).write(to: &writer, version: version)" }
-            return "writer.writeNullableStruct(\(value), version\(allowed))"
+            return "writer.writeNullableStruct(\(value), version\(allowed)\(field.taggedArgument))"
         case .array(.structure):
             return "writer.write\(null)Structs(\(value), version, \(flexible)\(allowed))"
         case .array:

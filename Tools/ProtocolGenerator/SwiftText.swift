@@ -37,6 +37,9 @@ extension Field {
 
     var swiftType: String { type.swiftType + (isOptional ? "?" : "") }
 
+    /// The argument of the functions for structs that may be null.
+    var taggedArgument: String { tag == nil ? "" : ", isTagged: true" }
+
     /// The value of a field that is not on the wire.
     var swiftDefault: String {
         if let defaultValue {

@@ -10,7 +10,7 @@ enum JoinGroupHandler {
     private static let hasNullProtocol: Int16 = 7
 
     static func handle(_ request: JoinGroupRequest, _ call: Call) {
-        let client = call.groupClient
+        let client = call.groupClient(isNew: request.memberId.isEmpty)
         call.coordinate(request.groupId, waitsForPeers: true) { core, token, moment in
             core.joinGroup(request, client, token, moment)
         } then: { outcome in
@@ -67,7 +67,7 @@ enum HeartbeatHandler {
 
 enum LeaveGroupHandler {
     static func handle(_ request: LeaveGroupRequest, _ call: Call) {
-        let client = call.groupClient
+        let client = call.groupClient()
         call.coordinate(request.groupId) { core, token, moment in
             core.leaveGroup(request, client, token, moment)
         } then: { outcome in

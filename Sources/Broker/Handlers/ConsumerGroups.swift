@@ -17,7 +17,7 @@ extension Call {
 enum ConsumerGroupHeartbeatHandler {
     static func handle(_ request: ConsumerGroupHeartbeatRequest, _ call: Call) {
         guard call.servesConsumerGroups else { return fail(.unsupportedVersion, call) }
-        let client = call.groupClient
+        let client = call.groupClient(isNew: request.memberId.isEmpty)
         call.coordinate(request.groupId) { core, token, moment in
             core.consumerGroupHeartbeat(request, client, token, moment)
         } then: { outcome in

@@ -52,7 +52,7 @@ enum DescribeGroupsHandler {
         let gathering = Gathering<Described>(request.groups.count) { groups in
             call.answer(DescribeGroupsResponse { $0.groups = groups })
         }
-        let client = call.groupClient
+        let client = call.groupClient()
         for (index, groupId) in request.groups.enumerated() {
             guard index < Call.groupsMax else {
                 gathering.put(index, failed(groupId, .invalidRequest))

@@ -18,7 +18,7 @@ enum OffsetCommitHandler {
         var refused: [Topic] = []
         for topic in request.topics { sort(topic, &known.topics, &refused, call) }
         guard !known.topics.isEmpty else { return call.answer(OffsetCommitResponse { $0.topics = refused }) }
-        let client = call.groupClient
+        let client = call.groupClient()
         let commit = known
         call.coordinate(request.groupId) { core, token, moment in
             core.commitOffsets(commit, client, token, moment)
@@ -96,7 +96,7 @@ enum OffsetDeleteHandler {
                 })
         }
         let asked = known
-        let client = call.groupClient
+        let client = call.groupClient()
         call.coordinate(request.groupId) { core, token, moment in
             core.deleteOffsets(asked, client, token, moment)
         } then: { outcome in

@@ -42,6 +42,8 @@ int martlet_map(int descriptor, size_t count, void **base);
 void martlet_unmap(void *base, size_t count);
 /// Takes the pages out of the resident set; they are mapped anew when they are read again.
 void martlet_give_back(void *base, size_t count);
+/// The same for the code of this program.
+void martlet_give_back_code(void);
 int martlet_will_need(int descriptor, int64_t position, int64_t count);
 
 /// A folder being read.

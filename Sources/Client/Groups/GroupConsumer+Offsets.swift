@@ -15,6 +15,8 @@ extension GroupConsumer {
             onEvent?(.assigned([]))
             return
         }
+        // A commit on its way may still be taken: what is committed is asked for when it has its answer.
+        guard !isCommitting else { return waitingToBegin.append(partitions) }
         fetchCommitted(partitions) { [weak self] result in
             guard let self, !isClosed else { return }
             switch result {
@@ -44,8 +46,7 @@ extension GroupConsumer {
         membership.commitRefused(code)
         _ = loop.schedule(at: loop.now + .milliseconds(100)) { [weak self] in
             guard let self, !isClosed else { return }
-            let left = partitions.filter { self.owned[$0].map { $0.processed == nil } ?? false }
-            if !left.isEmpty { begin(left) }
+            beginLeft(of: partitions)
         }
     }
 
@@ -141,7 +142,20 @@ extension GroupConsumer {
             let outcome = committed(result, next)
             next.completion(outcome)
             sendCommit()
+            if !isCommitting { beginWaiting() }
         }
+    }
+
+    private func beginWaiting() {
+        let waiting = waitingToBegin
+        waitingToBegin = []
+        for partitions in waiting where !isClosed { beginLeft(of: partitions) }
+    }
+
+    /// Begins with what was not given up meanwhile, and not begun.
+    private func beginLeft(of partitions: [TopicPartition]) {
+        let left = partitions.filter { owned[$0].map { $0.processed == nil } ?? false }
+        if !left.isEmpty { begin(left) }
     }
 
     private func committed(

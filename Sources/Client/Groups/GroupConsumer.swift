@@ -83,6 +83,8 @@ package final class GroupConsumer {
     private var leaving: [Leaving] = []
     var commits: [PendingCommit] = []
     var isCommitting = false
+    /// Assigned partitions whose reading begins when no commit is under way.
+    var waitingToBegin: [[TopicPartition]] = []
     private var commitTimer: TimerToken?
     private(set) var isClosed = false
 

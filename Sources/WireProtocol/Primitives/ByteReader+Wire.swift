@@ -164,13 +164,13 @@ extension ByteReader {
         }
     }
 
-    /// A struct behind a byte that is below zero for null.
+    /// A struct behind a byte that is below zero for null, and zero in a tagged field (KIP-893).
     mutating func readNullableStruct<Value: WireStruct>(
-        _ type: Value.Type, _ version: Int16, _ field: StaticString, nullable: Bool = true
+        _ type: Value.Type, _ version: Int16, _ field: StaticString, nullable: Bool = true, isTagged: Bool = false
     ) throws(DecodeError) -> Value? {
         // Where null is not allowed, no byte tells it.
         guard nullable else { return try readStruct(type, version, field) }
-        if try readInteger(Int8.self, field) < 0 { return nil }
+        if try readInteger(Int8.self, field) < (isTagged ? 1 : 0) { return nil }
         return try readStruct(type, version, field)
     }
 }

@@ -98,8 +98,11 @@ extension ByteWriter {
         writeLength(nullable ? -1 : 0, flexible)
     }
 
-    mutating func writeNullableStruct<Value: WireStruct>(_ value: Value?, _ version: Int16, nullable: Bool = true) {
-        if nullable { writeInteger(Int8(value == nil ? -1 : 1)) }
+    /// A struct behind a byte that tells whether it is null: -1, and in a tagged field 0 (KIP-893).
+    mutating func writeNullableStruct<Value: WireStruct>(
+        _ value: Value?, _ version: Int16, nullable: Bool = true, isTagged: Bool = false
+    ) {
+        if nullable { writeInteger(Int8(value != nil ? 1 : isTagged ? 0 : -1)) }
         if let value {
             value.write(to: &self, version: version)
         } else if !nullable {

@@ -136,6 +136,7 @@ final class FakeConnection: Transport {
     }
 
     func setReading(_ isReading: Bool) {}
+    func setPatient(_ isPatient: Bool) {}
     func closeAfterSending() { close() }
     func close() { isOpen = false }
 }

@@ -32,7 +32,8 @@ final class ConsumerHarness {
 
     var context: GroupContext {
         GroupContext(
-            moment: Moment(now: now, wallClock: Timestamp(milliseconds: wallClock)), image: image, settings: settings)
+            GroupSurroundings(image: image, settings: settings),
+            Moment(now: now, wallClock: Timestamp(milliseconds: wallClock)))
     }
 
     func client(_ version: Int16, _ id: String = "client") -> GroupClient {

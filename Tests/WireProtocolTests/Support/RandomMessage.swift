@@ -48,20 +48,21 @@ struct RandomMessage {
     private mutating func make(_ structure: Structure, depth: Int) -> ([UInt8], FieldDump) {
         var bytes: [UInt8] = []
         var dump = FieldDump()
-        let present = structure.fields.filter { $0.versions.contains(version) }
-        for field in present where field.tag == nil {
-            let (encoded, value) = make(field, flexible: flexible && !field.inflexible, depth: depth)
-            bytes += encoded
+        var tags: [(tag: Int, bytes: [UInt8])] = []
+        for field in structure.fields where field.versions.contains(version) {
+            guard let tag = field.tag else {
+                let (encoded, value) = make(field, flexible: flexible && !field.inflexible, depth: depth)
+                bytes += encoded
+                dump.add(field.memberName, value)
+                continue
+            }
+            guard flexible, chance(60) else { continue }
+            let (encoded, value) = make(field, flexible: true, depth: depth)
+            if isDefault(value, of: field) { continue }
+            tags.append((tag, encoded))
             dump.add(field.memberName, value)
         }
         guard flexible else { return (bytes, dump) }
-        var tags: [(tag: Int, bytes: [UInt8])] = []
-        for field in present.filter({ $0.tag != nil }).sorted(by: { $0.tag! < $1.tag! }) where chance(60) {
-            let (encoded, value) = make(field, flexible: true, depth: depth)
-            if isDefault(value, of: field) { continue }
-            tags.append((field.tag!, encoded))
-            dump.add(field.memberName, value)
-        }
         if unknownTags, chance(20) {
             let known = Set(structure.fields.compactMap(\.tag))
             for tag in [Int.random(in: 0..<12, using: &random), 20_000] where !known.contains(tag) {
@@ -78,7 +79,7 @@ struct RandomMessage {
         let nullable = field.nullable?.contains(version) ?? false
         if case .structure(let name) = field.type {
             guard nullable else { return object(make(message.structure(name)!, depth: depth + 1)) }
-            if chance(30) { return ([0xff], .null) }
+            if chance(30) { return ([field.tag == nil ? 0xff : 0], .null) }
             let (bytes, value) = object(make(message.structure(name)!, depth: depth + 1))
             return ([1] + bytes, value)
         }
