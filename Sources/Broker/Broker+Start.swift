@@ -73,6 +73,7 @@ extension Broker {
             state.link = Confined(link, to: controllerLoop)
             state.lifecycle = Confined(lifecycle, to: controllerLoop)
             state.inSync = Confined(InSyncChanges(link: link, loop: controllerLoop, broker: self), to: controllerLoop)
+            state.membership = Confined(QuorumMembership(driver: driver, link: link), to: controllerLoop)
         }
         lifecycle.start { result in
             switch result {
@@ -96,7 +97,9 @@ extension Broker {
             publish: { image, touched, done in
                 self.publish(image, touched) {
                     done()
-                    self.withState { $0.lifecycle }?.value.imageVisible(image.endOffset)
+                    let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
+                    lifecycle?.value.imageVisible(image.endOffset)
+                    membership?.value.look()
                 }
             },
             controllerChanged: { leader, isActive in
@@ -105,6 +108,7 @@ extension Broker {
                     state.quorumLeader = leader
                 }
                 self.withState { $0.link }?.value.controllerChanged()
+                self.withState { $0.membership }?.value.look()
             },
             failed: { failure in self.metadataFailed(failure) },
             checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },

@@ -52,6 +52,7 @@ package final class Broker: Sendable {
         var inSync: Confined<InSyncChanges>?
         var link: Confined<ControllerLink>?
         var lifecycle: Confined<NodeLifecycle>?
+        var membership: Confined<QuorumMembership>?
         /// The controller of this node decides for the cluster.
         var isActiveController = false
         /// Who leads the quorum.

@@ -53,6 +53,12 @@ final class ClusterView: Sendable {
         image.brokers.compactMapValues { $0.isFenced || $0.isShuttingDown ? nil : $0.epoch }
     }
 
+    /// The broker that clients are told to ask for what the controller decides: any of them passes it on, so the asked one.
+    func contact(for broker: NodeId) -> NodeId {
+        let live = liveBrokers
+        return live.contains { $0.id == broker } ? broker : live.first?.id ?? .none
+    }
+
     /// Live brokers, by id.
     var liveBrokers: [BrokerImage] {
         image.brokers.values.filter { !$0.isFenced }.sorted { $0.id < $1.id }

@@ -11,6 +11,7 @@ internal import WireProtocol
 extension MetadataDriver {
     /// Where the controller `id` listens: as the voters' record says, else as an answer said.
     func controllerAddress(_ id: NodeId) -> SocketAddress? {
+        if id == quorum.local.id, let own = speaker.endpoints.first { return SocketAddress(host: own.host, port: own.port) }
         let names = node.controllerListenerNames
         if let endpoints = quorum.voters[id]?.endpoints,
             let endpoint = endpoints.first(where: { names.contains($0.name) }) ?? endpoints.first

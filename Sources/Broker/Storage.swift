@@ -3,7 +3,7 @@
 
 package import Configuration
 package import Environment
-internal import Log
+package import Log
 
 /// The storage of a node that does not run.
 package enum Storage {
@@ -32,5 +32,26 @@ package enum Storage {
         try OpenedFolders.requireUnused(folders)
         _ = try OpenedFolders.format(folders, environment: environment, node: node, cluster: clusterId, formation)
         return true
+    }
+
+    /// Whose data is in a log folder; nil in `identity` where the folder is not formatted, or not there.
+    package struct Folder: Sendable {
+        package var path: String
+        package var identity: MetaProperties?
+        /// Why it could not be read.
+        package var problem: String?
+    }
+
+    /// The log folders of `node` as they are, beside a running broker, too.
+    package static func folders(_ environment: Environment, _ node: NodeConfiguration) -> [Folder] {
+        var paths = node.logDirectories
+        if let own = node["metadata.log.dir"], !paths.contains(own) { paths.append(own) }
+        return paths.map { path in
+            do throws(StorageError) {
+                return Folder(path: path, identity: try MetaProperties(reading: path, environment.fileSystem))
+            } catch {
+                return Folder(path: path, problem: "\(error)")
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ controller.quorum.fetch.timeout.ms | int | 2000 | 0.. | r | works | Without an a
 controller.quorum.request.timeout.ms | int | 2000 | 1.. | r | works | How long a controller waits for an answer.
 controller.quorum.retry.backoff.ms | int | 20 | 0.. | r | works | The wait before a failed request is sent again.
 controller.quorum.append.linger.ms | int | 25 | 0.. | r | pointless | How long the leader of the quorum gathers writes.
-controller.quorum.auto.join.enable | bool | false | | r | later | Whether a new controller joins the voters by itself.
+controller.quorum.auto.join.enable | bool | false | | r | works | Whether a new controller joins the voters by itself.
 controller.quorum.fetch.snapshot.max.bytes | int | 1048576 | 1.. | r | works | The most that one answer carries of a snapshot.
 controller.quorum.fetch.max.bytes | int | 1048576 | 1.. | r | works | The most that one answer carries of the metadata log.
 controller.performance.sample.period.ms | long | 60000 | 100.. | r | pointless | The time between performance reports of the controller.

@@ -4,11 +4,12 @@ import Basics
 import Broker
 import Configuration
 import Environment
+import Log
 import Reactor
 
 enum StorageCommand {
     static let spec = CommandSpec(
-        name: "storage", summary: "Make cluster ids and format log folders.", subcommands: [randomUuid, format],
+        name: "storage", summary: "Make cluster ids and format log folders.", subcommands: [randomUuid, format, info],
         isClient: false)
 
     private static let randomUuid = CommandSpec(
@@ -56,6 +57,32 @@ enum StorageCommand {
             Talk.say(formatted ? "formatted \(folder) for cluster \(cluster)" : "\(folder) is formatted already")
         }
         return 0
+    }
+
+    private static let info = CommandSpec(
+        name: "info", summary: "Print whose data is in the log folders of a node.",
+        details: "Exits with 1 if a folder is not formatted, or belongs to another node than the others.",
+        options: [
+            OptionSpec("--config", "-c", value: "FILE", "The server.properties of the node."), CommandSpec.headersOption,
+        ] + BrokerCommand.configurationOptions,
+        examples: [("martlet storage info --config server.properties", "cluster, node and folder ids")],
+        isClient: false, run: runInfo)
+
+    @Sendable private static func runInfo(_ arguments: Arguments) throws -> Int32 {
+        let file = arguments.value("--config") ?? arguments.positional.first
+        let node = try BrokerOptions(arguments, file: file).configuration()
+        let real = try RealEnvironment.make(loopCount: 1, poolThreads: 1)
+        let folders = Storage.folders(real.environment, node)
+        var table = TextTable("FOLDER", "CLUSTER", "NODE", "DIRECTORY")
+        table.rows = folders.map { folder in
+            guard let identity = folder.identity else { return [folder.path, folder.problem ?? "not formatted", "-", "-"] }
+            return [folder.path, identity.clusterId, "\(identity.nodeId)", "\(identity.directoryId)"]
+        }
+        try TextTable.print(table.text(withHeadings: !arguments.has("--no-headers")))
+        let known = folders.compactMap(\.identity)
+        let isWhole = known.count == folders.count && Set(known.map(\.clusterId)).count == 1
+            && known.allSatisfy { $0.nodeId.rawValue == node.nodeId }
+        return isWhole ? 0 : 1
     }
 
     /// Who votes first and at which levels the features begin, as the options say it.

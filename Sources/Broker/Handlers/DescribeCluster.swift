@@ -35,7 +35,7 @@ enum DescribeClusterHandler {
         let brokers = view.image.brokers.values.filter { !$0.isFenced || request.includeFencedBrokers }
         return DescribeClusterResponse {
             $0.clusterId = view.image.clusterId
-            $0.controllerId = view.liveBrokers.first?.id.rawValue ?? -1
+            $0.controllerId = view.contact(for: call.shard.broker.nodeId).rawValue
             for broker in brokers.sorted(by: { $0.id < $1.id }) {
                 guard let endpoint = call.shard.broker.endpoint(of: broker, for: call.context) else { continue }
                 $0.brokers.append(

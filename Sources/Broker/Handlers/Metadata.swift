@@ -44,7 +44,7 @@ enum MetadataHandler {
         let view = call.shard.view
         return MetadataResponse {
             $0.clusterId = view.image.clusterId
-            $0.controllerId = view.liveBrokers.first?.id.rawValue ?? -1
+            $0.controllerId = view.contact(for: call.shard.broker.nodeId).rawValue
             for broker in view.liveBrokers {
                 guard let endpoint = call.shard.broker.endpoint(of: broker, for: call.context) else { continue }
                 $0.brokers.append(

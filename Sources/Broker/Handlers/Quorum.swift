@@ -13,9 +13,13 @@ enum QuorumHandler {
         guard isOfThisCluster(request.clusterId, call) else {
             return call.answer(VoteResponse { $0.errorCode = .inconsistentClusterId })
         }
-        ask(call, { request.decoded(for: $0) }) { answer, _ in
+        ask(call, { request.decoded(for: $0) }) { answer, _, leader in
             guard let answer else { return VoteResponse { $0.errorCode = .invalidRequest } }
-            return VoteResponse(answer)
+            var response = VoteResponse(answer)
+            response.nodeEndpoints = leader.map { leader in
+                VoteResponse.NodeEndpoint { $0.nodeId = leader.id; $0.host = leader.host; $0.port = leader.port }
+            }
+            return response
         }
     }
 
@@ -23,9 +27,13 @@ enum QuorumHandler {
         guard isOfThisCluster(request.clusterId, call) else {
             return call.answer(BeginQuorumEpochResponse { $0.errorCode = .inconsistentClusterId })
         }
-        ask(call, { request.decoded(for: $0) }) { answer, _ in
+        ask(call, { request.decoded(for: $0) }) { answer, _, leader in
             guard let answer else { return BeginQuorumEpochResponse { $0.errorCode = .invalidRequest } }
-            return BeginQuorumEpochResponse(answer)
+            var response = BeginQuorumEpochResponse(answer)
+            response.nodeEndpoints = leader.map { leader in
+                BeginQuorumEpochResponse.NodeEndpoint { $0.nodeId = leader.id; $0.host = leader.host; $0.port = leader.port }
+            }
+            return response
         }
     }
 
@@ -33,9 +41,13 @@ enum QuorumHandler {
         guard isOfThisCluster(request.clusterId, call) else {
             return call.answer(EndQuorumEpochResponse { $0.errorCode = .inconsistentClusterId })
         }
-        ask(call, { _ in request.decoded() }) { answer, _ in
+        ask(call, { _ in request.decoded() }) { answer, _, leader in
             guard let answer else { return EndQuorumEpochResponse { $0.errorCode = .invalidRequest } }
-            return EndQuorumEpochResponse(answer)
+            var response = EndQuorumEpochResponse(answer)
+            response.nodeEndpoints = leader.map { leader in
+                EndQuorumEpochResponse.NodeEndpoint { $0.nodeId = leader.id; $0.host = leader.host; $0.port = leader.port }
+            }
+            return response
         }
     }
 
@@ -44,9 +56,13 @@ enum QuorumHandler {
             return call.answer(FetchResponse { $0.errorCode = .inconsistentClusterId })
         }
         let version = call.version
-        ask(call, { _ in request.decoded(version: version) }) { answer, records in
+        ask(call, { _ in request.decoded(version: version) }) { answer, records, leader in
             guard let answer else { return FetchResponse { $0.errorCode = .invalidRequest } }
-            return FetchResponse(answer, records, logStart: .zero)
+            var response = FetchResponse(answer, records, logStart: .zero)
+            response.nodeEndpoints = leader.map { leader in
+                FetchResponse.NodeEndpoint { $0.nodeId = leader.id; $0.host = leader.host; $0.port = Int32(leader.port) }
+            }
+            return response
         }
     }
 
@@ -54,9 +70,13 @@ enum QuorumHandler {
         guard isOfThisCluster(request.clusterId, call) else {
             return call.answer(FetchSnapshotResponse { $0.errorCode = .inconsistentClusterId })
         }
-        ask(call, { _ in request.decoded() }) { answer, bytes in
+        ask(call, { _ in request.decoded() }) { answer, bytes, leader in
             guard let answer else { return FetchSnapshotResponse { $0.errorCode = .invalidRequest } }
-            return FetchSnapshotResponse(answer, bytes)
+            var response = FetchSnapshotResponse(answer, bytes)
+            response.nodeEndpoints = leader.map { leader in
+                FetchSnapshotResponse.NodeEndpoint { $0.nodeId = leader.id; $0.host = leader.host; $0.port = leader.port }
+            }
+            return response
         }
     }
 
@@ -64,21 +84,27 @@ enum QuorumHandler {
         id == nil || id == call.shard.broker.identity.clusterId
     }
 
+    /// Where the leader that an answer names is; empty if that is not known.
+    private typealias Leader = [(id: Int32, host: String, port: UInt16)]
+
     /// Hands the request to the quorum; `respond` gets nil if it makes no sense.
     private static func ask<Response: ResponseMessage>(
         _ call: Call, _ decode: @escaping @Sendable (ReplicaKey) -> QuorumRequest?,
-        _ respond: @escaping @Sendable (QuorumAnswer?, RecordsField) -> Response
+        _ respond: @escaping @Sendable (QuorumAnswer?, RecordsField, Leader) -> Response
     ) {
         let broker = call.shard.broker
         let waiting = Confined(call, to: call.loop)
         broker.controllerLoop.post {
-            let answer: (QuorumAnswer?, RecordsField) -> Void = { answer, records in
-                waiting.confinement.post { waiting.value.answer(respond(answer, records)) }
+            let answer: (QuorumAnswer?, RecordsField, Leader) -> Void = { answer, records, leader in
+                waiting.confinement.post { waiting.value.answer(respond(answer, records, leader)) }
             }
             guard let driver = broker.withState({ $0.driver })?.value, let request = decode(driver.quorum.local) else {
-                return answer(nil, .none)
+                return answer(nil, .none, [])
             }
-            driver.receive(request) { answer($0, $1) }
+            driver.receive(request) { found, records in
+                let address = driver.controllerAddress(found.leader)
+                answer(found, records, address.map { [(found.leader.rawValue, $0.host, $0.port)] } ?? [])
+            }
         }
     }
 }
