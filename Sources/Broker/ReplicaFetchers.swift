@@ -66,7 +66,8 @@ final class ReplicaFetchers {
     }
 
     func close() {
-        for fetcher in fetchers.values { fetcher.close() }
+        let inOrder = fetchers.sorted { ($0.key.leader, $0.key.number) < ($1.key.leader, $1.key.number) }
+        for entry in inOrder { entry.value.close() }
         fetchers = [:]
         placed = [:]
     }

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from test_quorum import live, nodes, until  # noqa: F401
+from test_quorum import cluster, live, make_node, nodes, until  # noqa: F401
 
 
 def addresses(nodes):
@@ -69,39 +69,39 @@ def in_sync(nodes, topic, count):
 
 
 @pytest.fixture
-def cluster(nodes):
+def three(nodes):
     for node in nodes:
         until(lambda: len(live(node)) == 3)
     return nodes
 
 
-def test_followers_copy_and_take_over(cluster):
-    make(cluster, "copied", 3, min_insync_replicas="2")
-    in_sync(cluster, "copied", 3)
-    acknowledged = produce(cluster, "copied", range(3000))
-    leaders = {p.leader for p in described(cluster, "copied").values()}
+def test_followers_copy_and_take_over(three):
+    make(three, "copied", 3, min_insync_replicas="2")
+    in_sync(three, "copied", 3)
+    acknowledged = produce(three, "copied", range(3000))
+    leaders = {p.leader for p in described(three, "copied").values()}
     assert len(leaders) == 3
-    for round_number, victim in enumerate(cluster):
+    for round_number, victim in enumerate(three):
         victim.kill()
-        others = [node for node in cluster if node is not victim]
+        others = [node for node in three if node is not victim]
         start = 3000 * (round_number + 1)
         acknowledged += produce(others, "copied", range(start, start + 3000))
         assert victim.number not in {p.leader for p in described(others, "copied").values()}
         victim.start()
         until(lambda: len(live(victim)) == 3)
-        in_sync(cluster, "copied", 3)
-    values = consume(cluster, "copied", len(acknowledged), 3)
+        in_sync(three, "copied", 3)
+    values = consume(three, "copied", len(acknowledged), 3)
     assert sorted(values) == sorted(acknowledged) == list(range(12000))
 
 
-def test_too_few_in_sync_refuse(cluster):
-    make(cluster, "strict", 1, min_insync_replicas="3")
-    in_sync(cluster, "strict", 3)
-    produce(cluster, "strict", range(10))
-    leader = described(cluster, "strict")[0].leader
-    victim = next(node for node in cluster if node.number != leader)
+def test_too_few_in_sync_refuse(three):
+    make(three, "strict", 1, min_insync_replicas="3")
+    in_sync(three, "strict", 3)
+    produce(three, "strict", range(10))
+    leader = described(three, "strict")[0].leader
+    victim = next(node for node in three if node.number != leader)
     victim.kill()
-    others = [node for node in cluster if node is not victim]
+    others = [node for node in three if node is not victim]
     in_sync(others, "strict", 2)
     producer = Producer({
         "bootstrap.servers": addresses(others), "acks": "all", "retries": 0, "message.timeout.ms": 8000})
@@ -111,18 +111,18 @@ def test_too_few_in_sync_refuse(cluster):
     assert errors and errors[0] is not None
     victim.start()
     until(lambda: len(live(victim)) == 3)
-    in_sync(cluster, "strict", 3)
-    produce(cluster, "strict", range(10, 20))
-    assert consume(cluster, "strict", 20)[:10] == list(range(10))
+    in_sync(three, "strict", 3)
+    produce(three, "strict", range(10, 20))
+    assert consume(three, "strict", 20)[:10] == list(range(10))
 
 
-def test_a_leader_cuts_what_nobody_copied(cluster):
-    make(cluster, "cut", 1, min_insync_replicas="2")
-    in_sync(cluster, "cut", 3)
-    produce(cluster, "cut", range(100))
-    number = described(cluster, "cut")[0].leader
-    leader = next(node for node in cluster if node.number == number)
-    others = [node for node in cluster if node is not leader]
+def test_a_leader_cuts_what_nobody_copied(three):
+    make(three, "cut", 1, min_insync_replicas="2")
+    in_sync(three, "cut", 3)
+    produce(three, "cut", range(100))
+    number = described(three, "cut")[0].leader
+    leader = next(node for node in three if node.number == number)
+    others = [node for node in three if node is not leader]
     for node in others:
         node.process.send_signal(signal.SIGSTOP)
     # What one node alone has written is promised to nobody.
@@ -137,7 +137,7 @@ def test_a_leader_cuts_what_nobody_copied(cluster):
     produce(others, "cut", range(100, 200))
     leader.start()
     until(lambda: len(live(leader)) == 3)
-    in_sync(cluster, "cut", 3)
+    in_sync(three, "cut", 3)
     for node in others:
         assert consume([node], "cut", 200) == list(range(200))
     for node in others:
@@ -145,17 +145,17 @@ def test_a_leader_cuts_what_nobody_copied(cluster):
         until(lambda: described([leader], "cut")[0].leader != node.number, 60)
         node.start()
         until(lambda: len(live(node)) == 3)
-        in_sync(cluster, "cut", 3)
-    assert consume(cluster, "cut", 200) == list(range(200))
+        in_sync(three, "cut", 3)
+    assert consume(three, "cut", 200) == list(range(200))
 
 
-def test_a_follower_begins_anew_where_the_leader_does(cluster):
-    make(cluster, "anew", 1, min_insync_replicas="2")
-    in_sync(cluster, "anew", 3)
-    number = described(cluster, "anew")[0].leader
-    victim = next(node for node in cluster if node.number != number)
+def test_a_follower_begins_anew_where_the_leader_does(three):
+    make(three, "anew", 1, min_insync_replicas="2")
+    in_sync(three, "anew", 3)
+    number = described(three, "anew")[0].leader
+    victim = next(node for node in three if node.number != number)
     victim.kill()
-    others = [node for node in cluster if node is not victim]
+    others = [node for node in three if node is not victim]
     in_sync(others, "anew", 2)
     produce(others, "anew", range(300))
     admin = AdminClient({"bootstrap.servers": addresses(others)})
@@ -163,7 +163,7 @@ def test_a_follower_begins_anew_where_the_leader_does(cluster):
         assert result.result(timeout=20).low_watermark == 250
     victim.start()
     until(lambda: len(live(victim)) == 3)
-    in_sync(cluster, "anew", 3)
+    in_sync(three, "anew", 3)
     # The others die one after the other, so that the one that had to begin anew leads in between.
     for node in others:
         node.kill()
@@ -171,25 +171,25 @@ def test_a_follower_begins_anew_where_the_leader_does(cluster):
         assert consume([victim], "anew", 50) == list(range(250, 300))
         node.start()
         until(lambda: len(live(victim)) == 3)
-        in_sync(cluster, "anew", 3)
-    assert consume(cluster, "anew", 50) == list(range(250, 300))
+        in_sync(three, "anew", 3)
+    assert consume(three, "anew", 50) == list(range(250, 300))
 
 
-def test_a_node_that_stops_hands_over(cluster):
-    make(cluster, "handed", 3, min_insync_replicas="2")
-    in_sync(cluster, "handed", 3)
-    produce(cluster, "handed", range(300))
-    victim = cluster[0]
+def test_a_node_that_stops_hands_over(three):
+    make(three, "handed", 3, min_insync_replicas="2")
+    in_sync(three, "handed", 3)
+    produce(three, "handed", range(300))
+    victim = three[0]
     victim.process.terminate()
     victim.process.wait(timeout=30)
-    others = cluster[1:]
+    others = three[1:]
     partitions = described(others, "handed").values()
     assert victim.number not in {p.leader for p in partitions} and all(p.leader > 0 for p in partitions)
     produce(others, "handed", range(300, 600))
     victim.start()
     until(lambda: len(live(victim)) == 3)
-    in_sync(cluster, "handed", 3)
-    admin = AdminClient({"bootstrap.servers": addresses(cluster)})
+    in_sync(three, "handed", 3)
+    admin = AdminClient({"bootstrap.servers": addresses(three)})
     admin.elect_leaders(ElectionType.PREFERRED, None).result(timeout=20)
-    assert {p.leader for p in described(cluster, "handed").values()} == {1, 2, 3}
-    assert sorted(consume(cluster, "handed", 600, 3)) == list(range(600))
+    assert {p.leader for p in described(three, "handed").values()} == {1, 2, 3}
+    assert sorted(consume(three, "handed", 600, 3)) == list(range(600))
