@@ -1,12 +1,26 @@
 """Three real processes and partitions with three replicas: acknowledged records outlive the death of leaders."""
+import logging
 import signal
 import time
 
 import pytest
 from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from kafka import TopicPartition as KafkaPartition
+from kafka.admin import KafkaAdminClient
 
 from test_quorum import cluster, live, make_node, nodes, until  # noqa: F401
+
+
+class Collected(logging.Logger):
+    """Keeps what a client logs."""
+
+    def __init__(self, lines):
+        super().__init__("collected")
+        self.lines = lines
+
+    def handle(self, record):
+        self.lines.append(record.getMessage())
 
 
 def addresses(nodes):
@@ -193,3 +207,56 @@ def test_a_node_that_stops_hands_over(three):
     admin.elect_leaders(ElectionType.PREFERRED, None).result(timeout=20)
     assert {p.leader for p in described(three, "handed").values()} == {1, 2, 3}
     assert sorted(consume(three, "handed", 600, 3)) == list(range(600))
+
+
+def test_a_partition_moves_and_a_former_replica_is_gone(three):
+    make(three, "moved", 1, 1)
+    produce(three, "moved", range(500))
+    former = described(three, "moved")[0].leader
+    others = [node.number for node in three if node.number != former]
+    admin = KafkaAdminClient(bootstrap_servers=[node.address for node in three])
+    admin.alter_partition_reassignments({KafkaPartition("moved", 0): others})
+    until(lambda: sorted(described(three, "moved")[0].replicas) == sorted(others), 60)
+    in_sync(three, "moved", 2)
+    assert described(three, "moved")[0].leader in others
+    assert not admin.list_partition_reassignments()
+    admin.close()
+    produce(three, "moved", range(500, 600))
+    assert consume(three, "moved", 600) == list(range(600))
+    folder = next(node.folder for node in three if node.number == former)
+    until(lambda: not (folder / "moved-0").exists())
+
+
+def test_a_consumer_reads_from_the_replica_in_its_rack(three):
+    for node in three:
+        node.kill()
+        node.settings["broker.rack"] = f"rack-{node.number}"
+        node.settings["replica.selector.class"] = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+    for node in three:
+        node.start()
+    for node in three:
+        until(lambda: len(live(node)) == 3, 60)
+    make(three, "near", 1, min_insync_replicas="2")
+    in_sync(three, "near", 3)
+    produce(three, "near", range(500))
+    leader = described(three, "near")[0].leader
+    near = next(node.number for node in three if node.number != leader)
+    log = []
+    consumer = Consumer({
+        "bootstrap.servers": addresses(three), "group.id": "none", "auto.offset.reset": "error",
+        "enable.auto.commit": False, "client.rack": f"rack-{near}", "debug": "fetch",
+        "logger": Collected(log)})
+    consumer.assign([TopicPartition("near", 0, 0)])
+    values, deadline = [], time.monotonic() + 40
+    while len(values) < 700 and time.monotonic() < deadline:
+        message = consumer.poll(0.5)
+        if message is None:
+            continue
+        assert not message.error(), message.error()
+        values.append(int(message.value()))
+        if len(values) == 500:
+            produce(three, "near", range(500, 700))
+    consumer.close()
+    assert values == list(range(700))
+    assert any("preferred" in line.lower() and f"to {near}" in line for line in log), [
+        line for line in log if "preferred" in line.lower()][:5]
