@@ -82,7 +82,7 @@ final class BrokerChannels {
     /// Closes idle connections to addresses that are no broker's any more.
     func keep(only brokers: [BrokerInfo]) {
         let wanted = Set(brokers.map(\.address))
-        for address in peers.keys.sorted(by: { ($0.host, $0.port) < ($1.host, $1.port) }) where !wanted.contains(address) {
+        for address in addresses where !wanted.contains(address) {
             guard let channel = peers[address]?.channel, channel.pendingCount == 0, channel.state == .ready else { continue }
             channel.onClose = nil
             peers[address] = nil
@@ -92,8 +92,11 @@ final class BrokerChannels {
 
     func close() {
         isClosed = true
-        let open = peers.values.compactMap(\.channel)
+        let open = addresses.compactMap { peers[$0]?.channel }
         peers = [:]
         for channel in open { channel.close() }
     }
+
+    /// In an order that is the same in each process.
+    private var addresses: [SocketAddress] { peers.keys.sorted { ($0.host, $0.port) < ($1.host, $1.port) } }
 }

@@ -7,36 +7,57 @@
 
 package import Basics
 
-/// A queue of deadlines. Cancelled ones stay in the heap until they reach its top, or are too many.
+/// A queue of deadlines, inlinable so that its users have one of their own type of key. Cancelled ones stay in the heap until they reach its top, or are too many.
 package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
-    private struct Entry: Sendable {
-        var instant: Instant
-        var number: UInt64
-        var key: Key
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline var instant: Instant
+        @usableFromInline var number: UInt64
+        @usableFromInline var key: Key
 
+        @inlinable
+        init(instant: Instant, number: UInt64, key: Key) {
+            self.instant = instant
+            self.number = number
+            self.key = key
+        }
+
+        @inlinable
         func isBefore(_ other: Entry) -> Bool { (instant, number) < (other.instant, other.number) }
     }
 
-    private struct Deadline: Sendable {
-        var instant: Instant
+    @usableFromInline
+    struct Deadline: Sendable {
+        @usableFromInline var instant: Instant
         /// Counts the settings.
-        var number: UInt64
+        @usableFromInline var number: UInt64
         /// The entry that stands for it in the heap, at its time or before.
-        var entry: (instant: Instant, number: UInt64)
+        @usableFromInline var entry: (instant: Instant, number: UInt64)
+
+        @inlinable
+        init(instant: Instant, number: UInt64, entry: (instant: Instant, number: UInt64)) {
+            self.instant = instant
+            self.number = number
+            self.entry = entry
+        }
     }
 
-    private var heap: [Entry] = []
-    private var current: [Key: Deadline] = [:]
-    private var nextNumber: UInt64 = 0
+    @usableFromInline var heap: [Entry] = []
+    @usableFromInline var current: [Key: Deadline] = [:]
+    @usableFromInline var nextNumber: UInt64 = 0
 
+    @inlinable
     package init() {}
 
+    @inlinable
     package var isEmpty: Bool { current.isEmpty }
 
     /// A moment before which nothing is due; nil while there is no deadline.
+    @inlinable
     package var earliest: Instant? { heap.first?.instant }
 
     /// Sets the deadline of `key`, in place of an older one; nil cancels it.
+    @inlinable
     package mutating func set(_ key: Key, _ instant: Instant?) {
         guard let instant else {
             guard current.removeValue(forKey: key) != nil else { return }
@@ -54,6 +75,7 @@ package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Takes the next key whose deadline has come.
+    @inlinable
     package mutating func popDue(_ now: Instant) -> Key? {
         while let first = heap.first, first.instant <= now {
             removeFirst()
@@ -72,17 +94,20 @@ package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Keeps the invariant that the top of the heap counts.
-    private mutating func dropStale() {
+    @inlinable
+    mutating func dropStale() {
         while let first = heap.first, current[first.key]?.entry.number != first.number { removeFirst() }
     }
 
-    private mutating func rebuild() {
+    @inlinable
+    mutating func rebuild() {
         let kept = heap.filter { current[$0.key]?.entry.number == $0.number }
         heap = []
         for entry in kept { push(entry) }
     }
 
-    private mutating func push(_ entry: Entry) {
+    @inlinable
+    mutating func push(_ entry: Entry) {
         heap.append(entry)
         var child = heap.count - 1
         while child > 0 {
@@ -93,7 +118,8 @@ package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    private mutating func removeFirst() {
+    @inlinable
+    mutating func removeFirst() {
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0

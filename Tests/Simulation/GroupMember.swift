@@ -167,9 +167,13 @@ final class GroupMember: GroupReader {
     }
 
     private func vanish() {
+        client.close()
+        die()
+    }
+
+    private func die() {
         isGone = true
         life.isAlive = false
-        client.close()
         internet.died(life)
     }
 
@@ -179,7 +183,7 @@ final class GroupMember: GroupReader {
         world.note("\(name) CRASH")
         (held, isOver) = ([], true)
         oracle.remove(self)
-        vanish()
+        die()
     }
 
     /// Leaves the group in order. From now on it reads nothing: what it was handed out is not released.

@@ -29,7 +29,9 @@ protocol GroupReader: AnyObject {
 
 /// The truth about the groups of a world.
 final class GroupOracle: GroupLogReader {
-    static let ghost = "ghost"
+    /// What a ghost marks its commits with.
+    static func ghost(_ memberId: String, _ generation: Int32) -> String { "ghost \(generation) \(memberId)" }
+
     static let reset = "reset"
     let log = GroupLog()
     /// The offsets topic syncs before it acknowledges.
@@ -90,8 +92,13 @@ final class GroupOracle: GroupLogReader {
         }
         world.note("committed \(place) \(value.offset)")
         let known = view.offsets[key.partition] ?? -1
+        if value.metadata.hasPrefix("ghost ") {
+            let words = value.metadata.split(separator: " ", maxSplits: 2)
+            // Meanwhile it may be a member again, in the same epoch.
+            guard view.refusesCommit(String(words[2]), Int32(words[1]) ?? -1, key.partition) else { return }
+            return violate("a stale commit of \(place) was taken")
+        }
         switch value.metadata {
-        case GroupOracle.ghost: violate("a stale commit of \(place) was taken")
         case GroupOracle.reset:
             if !view.isEmpty { violate("the offset of \(place) was reset, and the group has members") }
         default:
