@@ -168,7 +168,8 @@ extension Broker {
         tellOfOffline()
         assignDirectories()
         serve()
-        completion(nil)
+        // The start's own turn ends first.
+        controllerLoop.post { completion(nil) }
     }
 
     // MARK: Listening

@@ -11,6 +11,8 @@
 
 internal import Basics
 internal import Channel
+internal import ClusterImage
+internal import Controller
 internal import Environment
 internal import Raft
 internal import WireProtocol
@@ -121,6 +123,11 @@ final class ControllerLink {
             self.waiting.remove(at: index).attempt()
         }
         waiting.append(Waiting(number: number, timer: timer) { attempt(next) })
+    }
+
+    /// Whether this node's own controller decides and has `broker` as one that serves.
+    func hasUnfenced(_ broker: NodeId) -> Bool {
+        driver.isActive && driver.controller.image.brokers[broker].map { !$0.isFenced } ?? false
     }
 
     /// Another controller is active, or none: what waits is tried at once.

@@ -63,11 +63,15 @@ extension MetadataDriver {
 
     // MARK: Effects
 
+    /// What is appended on the way, a new leader's first records and the registrations that wait for it, shares one sync.
     func carryOut(_ effects: [Quorum.Effect], with payload: QuorumPayload = .none) {
+        depth += 1
         for effect in effects where failure == nil { carryOut(effect, payload) }
+        if depth == 1 { tellOfController() }
+        depth -= 1
+        guard depth == 0 else { return }
         setTimer()
         runNext()
-        tellOfController()
     }
 
     private func tellOfController() {

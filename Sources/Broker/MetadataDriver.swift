@@ -90,6 +90,8 @@ final class MetadataDriver {
 
     // Of `MetadataDriver+Quorum`
     var jobs: [QuorumJob] = []
+    /// How many effects are being carried out, one inside of the other.
+    var depth = 0
     var isBusy = false
     var unwritten: [RecordBatch] = []
     var replies: [UInt64: (QuorumAnswer, RecordsField) -> Void] = [:]

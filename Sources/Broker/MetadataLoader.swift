@@ -67,7 +67,7 @@ struct MetadataLoader: Sendable {
         try replayLog(log, from: end)
         let id = snapshot.flatMap { $0.file.end == .zero ? nil : SnapshotId(end: $0.file.end, epoch: $0.file.epoch) }
         // What a process left that was killed is in no way durable yet.
-        try log.sync()
+        if !folder.isClean { try log.sync() }
         let quorum = Quorum(
             local: ReplicaKey(id: identity.nodeId, directory: identity.directoryId), voters: voters, state: state,
             log: LogOutline(

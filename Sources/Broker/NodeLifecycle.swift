@@ -169,9 +169,19 @@ final class NodeLifecycle {
             guard !self.isEnding else { return }
             self.heard($0)
             guard self.epoch >= 0, self.timer == nil, !self.isBeating else { return }
-            self.timer = self.loop.schedule(at: max(self.loop.now, sent + interval)) {
-                self.timer = nil
-                if !self.isBeating, self.epoch >= 0 { self.beat() }
+            self.beat(at: max(self.loop.now, sent + interval), every: interval)
+        }
+    }
+
+    /// The own controller needs no heartbeat: it is this process, and ends with it.
+    private func beat(at instant: Instant, every interval: Duration) {
+        timer = loop.schedule(at: instant) {
+            self.timer = nil
+            guard !self.isBeating, self.epoch >= 0, !self.isEnding else { return }
+            if self.isUnfenced, self.link.hasUnfenced(self.description.id) {
+                self.beat(at: self.loop.now + interval, every: interval)
+            } else {
+                self.beat()
             }
         }
     }
