@@ -30,6 +30,10 @@ build: ## Build the program: .build/release/martlet
 run: install build ## Install, build, and start one broker on 127.0.0.1:9092 with its data in ./data
 	@exec $(BINARY) broker
 
+.PHONY: cluster
+cluster: install build ## Install, build, and start three brokers on 127.0.0.1:9092, 9192 and 9292, data in ./data-cluster
+	@exec Tools/scripts/cluster
+
 .PHONY: test
 test: ## Run all tests but the long ones
 	@Tools/scripts/test

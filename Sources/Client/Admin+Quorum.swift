@@ -13,6 +13,8 @@ package struct QuorumDescription: Hashable, Sendable {
         package var isVoter: Bool
         /// The end of its log; none if it is not known.
         package var end: Offset
+        /// When it last fetched, by the leader's clock; nil if it has not.
+        package var lastFetch: Timestamp?
     }
 
     package var leader: NodeId
@@ -25,6 +27,13 @@ package struct QuorumDescription: Hashable, Sendable {
     package func lag(_ replica: Replica) -> Int64 {
         guard let own = replicas.first(where: { $0.node == leader }), replica.end >= .zero else { return -1 }
         return max(0, own.end - replica.end)
+    }
+
+    /// How long ago a replica fetched, when the leader was asked; nil if it has not.
+    package func silence(_ replica: Replica) -> Duration? {
+        guard replica.node != leader else { return .zero }
+        guard let now = replicas.first(where: { $0.node == leader })?.lastFetch, let last = replica.lastFetch else { return nil }
+        return .milliseconds(now.milliseconds - last.milliseconds)
     }
 }
 
@@ -62,7 +71,8 @@ extension QuorumDescription {
             states.sorted { $0.replicaId < $1.replicaId }.map {
                 Replica(
                     node: NodeId($0.replicaId), directory: $0.replicaDirectoryId, isVoter: isVoter,
-                    end: Offset($0.logEndOffset))
+                    end: Offset($0.logEndOffset),
+                    lastFetch: $0.lastFetchTimestamp < 0 ? nil : Timestamp(milliseconds: $0.lastFetchTimestamp))
             }
         }
         self.init(

@@ -4,7 +4,12 @@ import Basics
 import Client
 
 enum ClusterCommand {
-    static let spec = CommandSpec(name: "cluster", summary: "Look at the cluster.", subcommands: [metrics, quorum])
+    static let spec = CommandSpec(
+        name: "cluster", summary: "Look at the cluster, move leaders and replicas, take brokers away.",
+        subcommands: [
+            ClusterHealth.status, ClusterHealth.health, ClusterNodes.spec, quorum, metrics, ClusterReassign.spec,
+            ClusterElect.spec, ClusterDrain.drain, ClusterDrain.decommission,
+        ])
 
     private static let metrics = CommandSpec(
         name: "metrics", summary: "Print what brokers count and measure of themselves.", arguments: "[NAME…]",

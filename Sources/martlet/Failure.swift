@@ -15,7 +15,9 @@ struct Failure: Error, CustomStringConvertible {
         case notFound = 3
         case unauthorised = 4
         case unreachable = 5
-        case unhealthy = 10
+        case underReplicated = 10
+        case offline = 11
+        case noQuorum = 12
     }
 
     var description: String

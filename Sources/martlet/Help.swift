@@ -18,7 +18,8 @@ enum Help {
         text += """
 
             martlet COMMAND --help shows options and examples of a command; martlet --version the version.
-            Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 not authorised, 5 timeout or unreachable, 10 unhealthy.
+            Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 not authorised, 5 timeout or unreachable; of cluster health
+            10 replicas are missing, 11 partitions are offline, 12 there is no quorum.
 
             """
         return text
