@@ -99,9 +99,7 @@ extension Admin {
 extension NodeInfo {
     fileprivate init(_ broker: DescribeClusterResponse.DescribeClusterBroker) {
         self.init(
-            broker: BrokerInfo(
-                id: NodeId(broker.brokerId),
-                address: SocketAddress(host: broker.host, port: UInt16(clamping: broker.port)), rack: broker.rack),
+            broker: BrokerInfo(id: NodeId(broker.brokerId), host: broker.host, port: broker.port, rack: broker.rack),
             isFenced: broker.isFenced)
     }
 }

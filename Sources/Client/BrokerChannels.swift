@@ -52,12 +52,16 @@ final class BrokerChannels {
         return .channel(channel)
     }
 
-    /// The way to any broker: one that is connected, else the next candidate in turn that may be tried.
+    /// The way to any broker: one that is connected and owes no answer, else the next candidate in turn that may be tried.
+    /// What owes answers may have stalled, and comes last.
     func wayToAny(_ brokers: [BrokerInfo]) -> Way {
         var candidates = brokers.map(\.address)
         for address in settings.bootstrap where !candidates.contains(address) { candidates.append(address) }
         let ready = candidates.compactMap { peers[$0]?.channel }.filter { $0.state == .ready }
-        if let best = ready.min(by: { $0.pendingCount < $1.pendingCount }) { return .channel(best) }
+        let best = ready.min { $0.pendingCount < $1.pendingCount }
+        if let best, best.pendingCount == 0 { return .channel(best) }
+        // With a connection at hand, bootstrap addresses that may lead nowhere are not waited for.
+        if best != nil { candidates = brokers.map(\.address).filter { peers[$0]?.channel?.state != .ready } }
         turn += 1
         var earliest = Instant.distantFuture
         for index in candidates.indices {
@@ -67,7 +71,7 @@ final class BrokerChannels {
             case .wait(let instant): earliest = min(earliest, instant)
             }
         }
-        return .wait(earliest)
+        return best.map { .channel($0) } ?? .wait(earliest)
     }
 
     private func ended(_ address: SocketAddress, _ error: ChannelError) {

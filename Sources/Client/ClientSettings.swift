@@ -9,6 +9,8 @@ package struct ClientSettings: Sendable {
     package var bootstrap: [SocketAddress]
     /// Time that one request may take on one connection.
     package var requestTimeout = Duration.seconds(30)
+    /// Time that a broker which owes nothing else may take over what any broker can answer; then another is asked.
+    package var patience = Duration.seconds(3)
     /// Age beyond which metadata is asked for again.
     package var metadataAgeMax = Duration.seconds(300)
     /// Whether asking for a topic may create it, if the broker allows that.

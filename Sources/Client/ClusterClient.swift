@@ -123,8 +123,7 @@ final class RequestAttempt<Request: RequestMessage> {
             }
         case .wait(let instant): wait(until: instant)
         case .channel(let channel):
-            let timeout = min(deadline - now, client.settings.requestTimeout)
-            channel.send(request, timeout: timeout) { [self] result in
+            channel.send(request, timeout: timeout(on: channel, now)) { [self] result in
                 switch result {
                 case .success(let response): completion(.success(response))
                 case .failure(let error) where error.isRetriable:
@@ -134,6 +133,13 @@ final class RequestAttempt<Request: RequestMessage> {
                 }
             }
         }
+    }
+
+    /// A stalled broker still takes connections: what any can answer is not left to it for long. Behind other requests an
+    /// answer may rightly be late.
+    private func timeout(on channel: Channel, _ now: Instant) -> Duration {
+        let longest = min(deadline - now, client.settings.requestTimeout)
+        return destination == .any && channel.pendingCount == 0 ? min(longest, client.settings.patience) : longest
     }
 
     private func pause() -> Duration {

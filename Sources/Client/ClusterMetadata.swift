@@ -9,6 +9,17 @@ package struct BrokerInfo: Hashable, Sendable {
     package var id: NodeId
     package var address: SocketAddress
     package var rack: String?
+
+    package init(id: NodeId, address: SocketAddress, rack: String?) {
+        self.id = id
+        self.address = address
+        self.rack = rack
+    }
+
+    /// As answers name it.
+    init(id: NodeId, host: String, port: Int32, rack: String?) {
+        self.init(id: id, address: SocketAddress(host: host, port: UInt16(clamping: port)), rack: rack)
+    }
 }
 
 /// A partition of a topic.
@@ -20,6 +31,25 @@ package struct PartitionInfo: Hashable, Sendable {
     package var replicas: [NodeId]
     package var inSync: [NodeId]
     package var offline: [NodeId]
+
+    package init(
+        partition: Int32, leader: NodeId, leaderEpoch: LeaderEpoch, replicas: [NodeId], inSync: [NodeId], offline: [NodeId] = []
+    ) {
+        self.partition = partition
+        self.leader = leader
+        self.leaderEpoch = leaderEpoch
+        self.replicas = replicas
+        self.inSync = inSync
+        self.offline = offline
+    }
+}
+
+/// Who leads a partition now, as the answer says that refuses a request because another leads.
+struct LeaderHint {
+    var leader: NodeId
+    var epoch: LeaderEpoch
+    /// Where the leader is, if the answer says so.
+    var broker: BrokerInfo?
 }
 
 /// A topic, or why nothing is known of it.
@@ -30,6 +60,14 @@ package struct TopicInfo: Hashable, Sendable {
     package var isInternal: Bool
     /// In the order of their numbers, which are 0 up to the count.
     package var partitions: [PartitionInfo]
+
+    package init(name: String, id: Uuid, error: ErrorCode = .none, isInternal: Bool = false, partitions: [PartitionInfo]) {
+        self.name = name
+        self.id = id
+        self.error = error
+        self.isInternal = isInternal
+        self.partitions = partitions
+    }
 
     package subscript(partition: Int32) -> PartitionInfo? {
         partitions.indices.contains(Int(partition)) ? partitions[Int(partition)] : nil
@@ -69,9 +107,7 @@ package struct ClusterMetadata: Hashable, Sendable {
         clusterId = response.clusterId ?? clusterId
         controller = NodeId(response.controllerId)
         brokers = response.brokers.map { broker in
-            BrokerInfo(
-                id: NodeId(broker.nodeId),
-                address: SocketAddress(host: broker.host, port: UInt16(clamping: broker.port)), rack: broker.rack)
+            BrokerInfo(id: NodeId(broker.nodeId), host: broker.host, port: broker.port, rack: broker.rack)
         }.sorted { $0.id < $1.id }
         for topic in response.topics {
             guard let name = topic.name ?? namesById[topic.topicId] else { continue }
@@ -83,6 +119,23 @@ package struct ClusterMetadata: Hashable, Sendable {
             topicsByName[name] = info
             if info.id != .zero { namesById[info.id] = name }
         }
+    }
+
+    /// Takes over what a refusal told of the leader (KIP-951). True if that is news and the leader's address is known.
+    mutating func learn(_ hint: LeaderHint, of partition: TopicPartition) -> Bool {
+        guard hint.leader >= NodeId(0), var topic = topicsByName[partition.topic], let known = topic[partition.partition],
+            hint.epoch > known.leaderEpoch
+        else { return false }
+        if let told = hint.broker, broker(told.id) != told {
+            brokers.removeAll { $0.id == told.id }
+            brokers.append(told)
+            brokers.sort { $0.id < $1.id }
+        }
+        guard broker(hint.leader) != nil else { return false }
+        topic.partitions[Int(partition.partition)].leader = hint.leader
+        topic.partitions[Int(partition.partition)].leaderEpoch = hint.epoch
+        topicsByName[partition.topic] = topic
+        return true
     }
 
     /// Forgets a topic.

@@ -148,7 +148,7 @@ extension Consumer {
 
     private func take(_ response: FetchResponse, _ asked: [TopicPartition: Offset]) {
         if response.errorCode.isError {
-            for partition in asked.keys.sorted() { refused(partition, response.errorCode, response: nil) }
+            for partition in asked.keys.sorted() { refused(partition, response.errorCode, nil) }
             return
         }
         for topic in response.responses {
@@ -158,7 +158,7 @@ extension Consumer {
                 // The position may have been moved while the fetch was under way.
                 guard let offset = asked[key], let state = assigned[key], state.position == offset else { continue }
                 if partition.errorCode.isError {
-                    refused(key, partition.errorCode, response: partition)
+                    refused(key, partition.errorCode, hint(partition, response.nodeEndpoints))
                 } else {
                     accept(partition, key, state)
                 }
@@ -201,13 +201,25 @@ extension Consumer {
         tell(.end(key, now.position))
     }
 
-    private func refused(_ key: TopicPartition, _ code: ErrorCode, response: FetchResponse.PartitionData?) {
+    private func hint(_ answer: FetchResponse.PartitionData, _ endpoints: [FetchResponse.NodeEndpoint]) -> LeaderHint {
+        let leader = NodeId(answer.currentLeader.leaderId)
+        let endpoint = endpoints.first { $0.nodeId == leader.rawValue }
+        return LeaderHint(
+            leader: leader, epoch: LeaderEpoch(answer.currentLeader.leaderEpoch),
+            broker: endpoint.map { BrokerInfo(id: leader, host: $0.host, port: $0.port, rack: $0.rack) })
+    }
+
+    private func refused(_ key: TopicPartition, _ code: ErrorCode, _ hint: LeaderHint?) {
         if code == .offsetOutOfRange { return outOfRange(key) }
         guard code.isRetriable || code == .unknownTopicId || code == .fencedLeaderEpoch else {
             return fail(key, .refused(code, "\(key)", nil))
         }
         retryLater(key)
-        if code.refreshesMetadata || code == .unknownTopicId { lookFor([key.topic]) }
+        if let hint, client.metadata.learn(hint, of: key) {
+            assigned[key]?.retryAt = loop.now
+        } else if code.refreshesMetadata || code == .unknownTopicId {
+            lookFor([key.topic])
+        }
     }
 
     /// Goes by the policy of the settings.

@@ -179,12 +179,22 @@ extension Producer {
                 again(batch, queue, "the broker's answer has no word of \(queue.partition)")
                 continue
             }
-            judge(answer, batch, queue)
+            judge(answer, batch, queue, hint(answer, response.nodeEndpoints))
         }
     }
 
+    private func hint(
+        _ answer: ProduceResponse.PartitionProduceResponse, _ endpoints: [ProduceResponse.NodeEndpoint]
+    ) -> LeaderHint {
+        let leader = NodeId(answer.currentLeader.leaderId)
+        let endpoint = endpoints.first { $0.nodeId == leader.rawValue }
+        return LeaderHint(
+            leader: leader, epoch: LeaderEpoch(answer.currentLeader.leaderEpoch),
+            broker: endpoint.map { BrokerInfo(id: leader, host: $0.host, port: $0.port, rack: $0.rack) })
+    }
+
     private func judge(
-        _ answer: ProduceResponse.PartitionProduceResponse, _ batch: ClosedBatch, _ queue: PartitionQueue
+        _ answer: ProduceResponse.PartitionProduceResponse, _ batch: ClosedBatch, _ queue: PartitionQueue, _ hint: LeaderHint
     ) {
         let code = answer.errorCode
         if !code.isError || code == .duplicateSequenceNumber {
@@ -192,8 +202,11 @@ extension Producer {
         }
         let waitsForEarlier = code == .outOfOrderSequenceNumber && queue.backoffFailures > 0 && batch.stampedFor != nil
         if code.isRetriable || code == .unknownTopicId || waitsForEarlier {
-            if code.refreshesMetadata || code == .unknownTopicId { refresh(queue.partition.topic) }
-            return again(batch, queue, "\(code)")
+            let isTold = client.metadata.learn(hint, of: queue.partition)
+            if !isTold, code.refreshesMetadata || code == .unknownTopicId { refresh(queue.partition.topic) }
+            again(batch, queue, "\(code)")
+            if isTold { queue.retryAt = loop.now }
+            return
         }
         queue.underWay -= 1
         if batch.stampedFor != nil { identity.isStale = true }

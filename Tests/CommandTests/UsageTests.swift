@@ -16,6 +16,8 @@ import Testing
             ["broker"], ["produce"], ["consume"], ["topic"], ["topic", "create"], ["topic", "list"], ["topic", "describe"],
             ["topic", "set"], ["topic", "unset"], ["topic", "delete"], ["topic", "offsets"], ["topic", "add-partitions"],
             ["offsets"], ["log"], ["log", "verify"], ["log", "repair"], ["config"], ["config", "check"], ["storage"], ["storage", "random-uuid"], ["storage", "format"],
+            ["cluster"], ["cluster", "status"], ["cluster", "health"], ["cluster", "nodes"], ["cluster", "quorum"],
+            ["cluster", "reassign"], ["cluster", "elect"], ["cluster", "drain"], ["cluster", "decommission"],
             ["protocol"], ["completion"],
         ] {
             let run = try Program.run(path + ["--help"])

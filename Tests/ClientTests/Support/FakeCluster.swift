@@ -21,6 +21,8 @@ final class FakeCluster {
     var produceRequests: [ProduceRequest] = []
     /// Hangs up on the next produce requests: before storing, or after.
     var hangUps: [HangUp] = []
+    /// Whether a broker that refuses because another leads says who does (KIP-951).
+    var hintsLeaders = false
     var announcesProducerIds = false
     var producerIds: Int64 = 100
 
@@ -103,6 +105,14 @@ final class FakeCluster {
                     $0.partitionResponses = topic.partitionData.map { store($0, at: id) }
                 }
             }
+            guard hintsLeaders else { return }
+            $0.nodeEndpoints = Set(leaders).sorted().map { leader in
+                ProduceResponse.NodeEndpoint {
+                    $0.nodeId = leader
+                    $0.host = "broker"
+                    $0.port = leader
+                }
+            }
         }
         if hangUp == .after { return .hangUp }
         return request.acks == 0 ? .silence : .answer(response)
@@ -115,7 +125,10 @@ final class FakeCluster {
             $0.index = data.index
             $0.baseOffset = -1
             let index = Int(data.index)
-            guard leaders[index] == id else { return $0.errorCode = .notLeaderOrFollower }
+            guard leaders[index] == id else {
+                if hintsLeaders { $0.currentLeader = .init { $0.leaderId = leaders[index]; $0.leaderEpoch = 2 } }
+                return $0.errorCode = .notLeaderOrFollower
+            }
             if !produceErrors.isEmpty {
                 let code = produceErrors.removeFirst()
                 if code.isError { return $0.errorCode = code }

@@ -1,0 +1,192 @@
+"""A cluster of three real processes as its operators touch it: losing nodes under load, restarting, commands, other makers' admins."""
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from confluent_kafka import ElectionType, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
+                                   ResourceType)
+from kafka import TopicPartition as KafkaPartition
+from kafka.admin import KafkaAdminClient
+
+from conftest import BINARY, FULL, ROOT
+from history import Writer, faults, read
+from test_quorum import cluster, live, make_node, nodes, until  # noqa: F401
+from test_replication import addresses, consume, described, in_sync, make, produce, three  # noqa: F401
+
+CHAOS_SECONDS = 600 if FULL else 60
+
+
+def martlet(nodes, *words, code=0):
+    done = subprocess.run(
+        [str(BINARY), *words, "-b", addresses(nodes)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def healthy(nodes):
+    martlet(nodes, "cluster", "health", "-q", "--wait", "60s")
+
+
+def check(writers, nodes):
+    for writer in writers:
+        writer.stop()
+    assert sum(len(writer.acknowledged) for writer in writers) > 0
+    for writer in writers:
+        assert faults(writer, read(addresses(nodes), writer.topic, writer.partition)) == []
+
+
+def node_of(nodes, number):
+    return next(node for node in nodes if node.number == number)
+
+
+def test_a_leader_killed_under_load_loses_nothing(three):
+    make(three, "load", 3, min_insync_replicas="2")
+    in_sync(three, "load", 3)
+    writers = [Writer(addresses(three), "load", partition) for partition in range(3)]
+    for _ in range(2):
+        time.sleep(1)  # the load before the kill
+        victim = node_of(three, described(three, "load")[0].leader)
+        victim.kill()
+        others = [node for node in three if node is not victim]
+        until(lambda: described(others, "load")[0].leader not in (victim.number, -1))
+        victim.start()
+        healthy(three)
+    check(writers, three)
+
+
+def test_a_rolling_restart_shows_only_errors_that_pass(three):
+    make(three, "rolling", 3, min_insync_replicas="2")
+    in_sync(three, "rolling", 3)
+    writers = [Writer(addresses(three), "rolling", partition) for partition in range(3)]
+    for node in three:
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(timeout=60) == 0, node.log.read_text()
+        node.start()
+        healthy(three)
+    check(writers, three)
+
+
+@pytest.mark.parametrize("role", ["leader", "controller"])
+def test_a_stalled_node_is_replaced_and_comes_back(three, role):
+    make(three, "stalled", 3, min_insync_replicas="2")
+    in_sync(three, "stalled", 3)
+    writers = [Writer(addresses(three), "stalled", partition) for partition in range(3)]
+    if role == "leader":
+        victim = node_of(three, described(three, "stalled")[0].leader)
+    else:
+        victim = node_of(three, json.loads(martlet(three, "cluster", "quorum", "-o", "json"))["leader"])
+    victim.process.send_signal(signal.SIGSTOP)
+    others = [node for node in three if node is not victim]
+    until(lambda: all(p.leader not in (victim.number, -1) for p in described(others, "stalled").values()), 60)
+    victim.process.send_signal(signal.SIGCONT)
+    healthy(three)
+    check(writers, three)
+
+
+def test_two_of_three_down_refuses_writes_and_serves_reads(three):
+    make(three, "lone", 1, min_insync_replicas="2")
+    in_sync(three, "lone", 3)
+    produce(three, "lone", range(100))
+    # The quorum must live for the in-sync set to shrink: the brokers go one after the other, and what is left is read from.
+    number = described(three, "lone")[0].leader
+    leader = node_of(three, number)
+    others = [node for node in three if node is not leader]
+    others[0].kill()
+    in_sync([leader, others[1]], "lone", 2)
+    others[1].process.send_signal(signal.SIGSTOP)
+    failed = []
+    producer = Producer({"bootstrap.servers": leader.address, "acks": "all", "message.timeout.ms": 8000})
+    producer.produce("lone", b"100", partition=0, on_delivery=lambda error, _: failed.append(error))
+    producer.flush(20)
+    assert failed and failed[0] is not None
+    assert consume([leader], "lone", 100) == list(range(100))
+    others[1].process.send_signal(signal.SIGCONT)
+    others[0].start()
+    healthy(three)
+    produce(three, "lone", range(200, 300))
+
+
+def test_health_tells_what_is_wrong_by_its_exit_code(three):
+    make(three, "health", 3, min_insync_replicas="2")
+    in_sync(three, "health", 3)
+    make(three, "single", 3, 1)
+    assert json.loads(martlet(three, "cluster", "health", "-o", "json"))["healthy"]
+    victim = three[0]
+    victim.kill()
+    others = three[1:]
+    until(lambda: len(live(others[0])) == 2)
+    in_sync(others, "health", 2)
+    said = json.loads(martlet(others, "cluster", "health", "-o", "json", code=11))
+    assert {problem["kind"] for problem in said["problems"]} >= {"offline-partition", "fenced-broker", "under-replicated"}
+    martlet(others, "topic", "delete", "single", "-y")
+    martlet(others, "cluster", "health", code=10)
+    others[0].kill()
+    martlet(others, "cluster", "health", "--timeout", "4s", code=12)
+    victim.start()
+    others[0].start()
+    healthy(three)
+    assert json.loads(martlet(three, "cluster", "status", "-o", "json"))["brokers"] == 3
+
+
+def test_a_drained_broker_leads_nothing_and_a_decommissioned_one_is_gone(three, make_node):
+    servers = three[0].settings["controller.quorum.voters"].split(",")
+    fourth = make_node(controller_quorum_bootstrap_servers=",".join(server.split("@")[1] for server in servers))
+    fourth.start()
+    until(lambda: len(live(three[0])) == 4)
+    make(three, "work", 8, 3, min_insync_replicas="2")
+    produce(three, "work", range(1000))
+    assert json.loads(martlet(three, "cluster", "drain", "4", "-o", "json"))["executed"] is False
+    assert any(p.leader == 4 for p in described(three, "work").values())
+    martlet(three, "cluster", "drain", "4", "--execute")
+    assert all(p.leader != 4 and p.replicas[0] != 4 for p in described(three, "work").values())
+    martlet(three, "cluster", "drain", "4", "--replicas", "--execute")
+    assert all(4 not in p.replicas for p in described(three, "work").values())
+    removal = subprocess.Popen(
+        [str(BINARY), "cluster", "decommission", "4", "--execute", "-b", addresses(three)], stderr=subprocess.PIPE, text=True)
+    for line in removal.stderr:
+        if "stop its process now" in line:
+            fourth.process.terminate()
+    assert removal.wait(timeout=60) == 0
+    assert [row["node"] for row in json.loads(martlet(three, "cluster", "nodes", "-o", "json"))] == [1, 2, 3]
+    martlet(three, "cluster", "reassign", "work", "--to", "1,2", "-r", "2", "--execute")
+    assert all(sorted(p.replicas) == [1, 2] for p in described(three, "work").values())
+    assert sorted(consume(three, "work", 1000, 8)) == list(range(1000))
+
+
+def test_the_admin_of_confluent_kafka(three):
+    admin = AdminClient({"bootstrap.servers": addresses(three)})
+    admin.create_topics([NewTopic("made", 2, 3)])["made"].result(timeout=20)
+    admin.create_partitions([NewPartitions("made", 4)])["made"].result(timeout=20)
+    resource = ConfigResource(ResourceType.TOPIC, "made", incremental_configs=[
+        ConfigEntry("retention.ms", "100000", incremental_operation=AlterConfigOpType.SET)])
+    admin.incremental_alter_configs([resource])[resource].result(timeout=20)
+    values = admin.describe_configs([ConfigResource(ResourceType.TOPIC, "made")])
+    assert next(iter(values.values())).result(timeout=20)["retention.ms"].value == "100000"
+    topics = admin.describe_topics(TopicCollection(["made"]))["made"].result(timeout=20)
+    assert len(topics.partitions) == 4 and all(len(p.replicas) == 3 for p in topics.partitions)
+    assert len(admin.describe_cluster().result(timeout=20).nodes) == 3
+    admin.elect_leaders(ElectionType.PREFERRED, [TopicPartition("made", 0)]).result(timeout=20)
+    admin.delete_topics(["made"])["made"].result(timeout=20)
+
+
+def test_the_admin_of_kafka_python(three):
+    make(three, "moved-by-python", 2, 2)
+    admin = KafkaAdminClient(bootstrap_servers=[node.address for node in three])
+    assert len(admin.describe_cluster()["brokers"]) == 3
+    target = {KafkaPartition("moved-by-python", 0): [1, 2, 3], KafkaPartition("moved-by-python", 1): [3, 1]}
+    admin.alter_partition_reassignments(target)
+    until(lambda: not admin.list_partition_reassignments())
+    found = described(three, "moved-by-python")
+    assert sorted(found[0].replicas) == [1, 2, 3] and sorted(found[1].replicas) == [1, 3]
+    admin.close()
+
+
+def test_a_minute_of_chaos():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "Tools/scripts/chaos"), str(CHAOS_SECONDS), "20261121"], capture_output=True, text=True,
+        timeout=CHAOS_SECONDS + 400)
+    assert done.returncode == 0, done.stdout + done.stderr
