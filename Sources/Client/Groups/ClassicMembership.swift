@@ -175,9 +175,11 @@ final class ClassicMembership: Membership {
         if !gained.isEmpty || given.isEmpty { owner?.assign(gained) }
         guard !given.isEmpty else { return }
         isGivingUp = true
+        let attempt = attempt
         owner?.revoke(given, isLost: false) { [weak self] in
-            self?.isGivingUp = false
-            self?.join(reason: "gave up partitions")
+            guard let self, attempt == self.attempt else { return }
+            isGivingUp = false
+            join(reason: "gave up partitions")
         }
     }
 
@@ -212,7 +214,6 @@ final class ClassicMembership: Membership {
         let lost = owned
         owned = []
         isJoining = false
-        guard !lost.isEmpty else { return join(reason: reason) }
         owner?.revoke(lost, isLost: true) { [weak self] in self?.join(reason: reason) }
     }
 
