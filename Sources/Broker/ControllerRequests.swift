@@ -96,6 +96,24 @@ extension UnregisterBrokerRequest: ControllerRequest {
     static func refusal(in response: Response) -> ErrorCode { response.errorCode }
 }
 
+extension UnregisterControllerRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        driver.submit({ $0.unregisterController(NodeId(self.controllerId)) }, completion: completion)
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
+extension UpdateFeaturesRequest: ControllerRequest {
+    func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        driver.submit({ $0.updateFeatures(self) }, completion: completion)
+    }
+
+    func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
+    static func refusal(in response: Response) -> ErrorCode { response.errorCode }
+}
+
 extension AllocateProducerIdsRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
         guard let broker = driver.controller.image.brokers[NodeId(brokerId)], broker.epoch == brokerEpoch else {

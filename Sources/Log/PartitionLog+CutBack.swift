@@ -33,6 +33,8 @@ extension PartitionLog {
             for path in left.segments.reversed() {
                 if try fileSystem.attributes(path) != nil { try fileSystem.remove(path) }
             }
+            // Their offsets are given away again: after a loss of power none of them may stand beside what is written then.
+            if !left.segments.isEmpty { try fileSystem.syncDirectory(directory) }
             try active.truncate(to: left.activeSize)
         }
         remains.withLock { $0 = nil }

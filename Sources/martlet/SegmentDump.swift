@@ -146,20 +146,24 @@ struct SegmentDump {
         try write(fields + (try content(of: record, isControl: header.isControl)), indent: "| ")
     }
 
-    /// Key and value: told if the topic is one of the cluster's own, else as they are.
+    /// Key and value as they are; told, if the topic is one of the cluster's own: in text instead, in JSON beside them.
     private mutating func content(of record: Record, isControl: Bool) throws -> [(String, Json)] {
         do {
-            if isControl {
-                guard let (name, told) = try RecordDecoder.control(record) else { return json ? plain(record) : [] }
-                return [(name, told)]
+            guard let told = try told(record, isControl: isControl) else {
+                return isControl && !json ? [] : plain(record)
             }
-            guard let (key, value) = try decoder?.read(record) else { return plain(record) }
-            let deleted: Json = json ? .null : .string("<DELETE>")
-            return (key.map { [("key", $0)] } ?? []) + [("payload", value ?? deleted)]
+            return json ? plain(record) + [("decoded", .object(told))] : told
         } catch {
             try fault("record at offset \(record.offset): \(error)")
             return plain(record)
         }
+    }
+
+    private func told(_ record: Record, isControl: Bool) throws -> [(String, Json)]? {
+        if isControl { return try RecordDecoder.control(record).map { [($0.name, $0.content)] } }
+        guard let (key, value) = try decoder?.read(record) else { return nil }
+        let deleted: Json = json ? .null : .string("<DELETE>")
+        return (key.map { [("key", $0)] } ?? []) + [("payload", value ?? deleted)]
     }
 
     private func plain(_ record: Record) -> [(String, Json)] {

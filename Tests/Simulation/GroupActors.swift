@@ -137,7 +137,8 @@ final class Ghost {
     }
 
     private func heard(_ code: ErrorCode?, _ what: String, _ group: String, _ identity: MemberIdentity) {
-        guard let code, !code.isError else { return }
+        // Meanwhile it may be a member again, in the same epoch.
+        guard let code, !code.isError, oracle.log[group].refusesHeartbeat(identity.memberId, identity.generation) else { return }
         oracle.violate("a stale \(what) of \(identity.memberId) in \(identity.generation) of \(group) was taken")
     }
 

@@ -15,7 +15,7 @@ enum Forwarding {
     /// Requests that only the active controller can answer.
     static let keys: Set<ApiKey> = [
         .createTopics, .deleteTopics, .createPartitions, .alterConfigs, .incrementalAlterConfigs, .describeQuorum,
-        .unregisterBroker, .addRaftVoter, .removeRaftVoter, .electLeaders, .alterPartitionReassignments,
+        .unregisterBroker, .unregisterController, .updateFeatures, .addRaftVoter, .removeRaftVoter, .electLeaders, .alterPartitionReassignments,
         .listPartitionReassignments,
     ]
 

@@ -193,7 +193,6 @@ final class BrokerMembership: Membership {
         isReconciling = false
         tellsAll = true
         identity.generation = BrokerMembership.joinEpoch
-        guard !lost.isEmpty else { return schedule(in: .zero) }
         let attempt = attempt
         owner?.revoke(lost, isLost: true) { [weak self] in
             guard let self, attempt == self.attempt else { return }

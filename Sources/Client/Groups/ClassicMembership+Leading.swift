@@ -11,7 +11,7 @@ extension ClassicMembership {
     /// Computes the assignment of the generation that `response` tells of.
     func lead(
         _ response: JoinGroupResponse, _ assignor: ClassicAssignor?,
-        completion: @escaping (Result<Assignments, ClientError>) -> Void
+        completion: @escaping (Result<(Assignments, isWhole: Bool), ClientError>) -> Void
     ) {
         guard let assignor else {
             return completion(.failure(.invalid("the group chose '\(response.protocolName ?? "")', which was not offered")))
@@ -33,16 +33,19 @@ extension ClassicMembership {
         }
     }
 
+    /// The assignments, and whether they leave nothing over: a cooperative assignor leaves what has to be given up first.
     private static func divide(
         _ members: [ClassicAssignor.Member], _ assignor: ClassicAssignor, _ counts: [String: Int]
-    ) -> Assignments {
+    ) -> (Assignments, isWhole: Bool) {
         let assigned = assignor.assign(members, counts: counts)
-        return members.map { member in
+        let count = assigned.values.reduce(0) { $0 + $1.count }
+        let assignments = members.map { member in
             SyncGroupRequest.SyncGroupRequestAssignment {
                 $0.memberId = member.id
                 $0.assignment = ConsumerProtocolAssignment(assigned[member.id] ?? []).prefixed(version: 1)
             }
         }
+        return (assignments, count == counts.values.reduce(0, +))
     }
 
     private static func member(

@@ -24,6 +24,9 @@ final class ClassicMembership: Membership {
     /// Partitions are on their way out; the member rejoins when they are.
     private var isGivingUp = false
     private var hasLeft = false
+    /// This member leads, and its assignment may have left something over.
+    private var hasRest = false
+    private var restTimer: TimerToken?
     private var lastHeard: Instant
     /// Counts the joins: answers to what was asked before are not looked at.
     private var attempt = 0
@@ -95,14 +98,35 @@ final class ClassicMembership: Membership {
         identity.memberId = response.memberId
         identity.generation = response.generationId
         assignor = response.protocolName.flatMap { ClassicAssignor(rawValue: $0) }
-        guard response.leader == response.memberId, !response.skipAssignment else { return sync([]) }
+        hasRest = false
+        guard response.leader == response.memberId else { return sync([]) }
+        guard !response.skipAssignment else {
+            // The assignment is of a former life of this member.
+            hasRest = assignor?.isCooperative ?? false
+            return sync([])
+        }
         let attempt = attempt
         lead(response, assignor) { [weak self] result in
             guard let self, attempt == self.attempt, !hasLeft else { return }
             switch result {
-            case .success(let assignments): sync(assignments)
+            case .success(let (assignments, isWhole)):
+                hasRest = !isWhole
+                sync(assignments)
             case .failure(let error): fail(error)
             }
+        }
+    }
+
+    /// What was left over is given away when the one who had it has rejoined. Should it come back as another instead, under
+    /// a static name, nobody else would see to that: the leader does, after a time that is enough for the usual way.
+    private func watchRest() {
+        if let restTimer { loop.cancel(restTimer) }
+        restTimer = nil
+        guard hasRest else { return }
+        let generation = identity.generation
+        restTimer = loop.schedule(at: loop.now + settings.rebalanceTimeout) { [weak self] in
+            guard let self, generation == identity.generation, !isJoining, !hasLeft else { return }
+            join(reason: "partitions have no owner")
         }
     }
 
@@ -139,6 +163,7 @@ final class ClassicMembership: Membership {
             return fail(.invalid("an assignment that does not parse: \(error)"))
         }
         scheduleHeartbeat()
+        watchRest()
         take(partitions.sorted())
     }
 
@@ -150,9 +175,11 @@ final class ClassicMembership: Membership {
         if !gained.isEmpty || given.isEmpty { owner?.assign(gained) }
         guard !given.isEmpty else { return }
         isGivingUp = true
+        let attempt = attempt
         owner?.revoke(given, isLost: false) { [weak self] in
-            self?.isGivingUp = false
-            self?.join(reason: "gave up partitions")
+            guard let self, attempt == self.attempt else { return }
+            isGivingUp = false
+            join(reason: "gave up partitions")
         }
     }
 
@@ -187,7 +214,6 @@ final class ClassicMembership: Membership {
         let lost = owned
         owned = []
         isJoining = false
-        guard !lost.isEmpty else { return join(reason: reason) }
         owner?.revoke(lost, isLost: true) { [weak self] in self?.join(reason: reason) }
     }
 

@@ -204,17 +204,15 @@ extension GroupConsumer: MembershipOwner {
     private var leavingMax: Duration { min(settings.rebalanceTimeout / 2, settings.sessionTimeout / 2) }
 
     func revoke(_ partitions: [TopicPartition], isLost: Bool, done: @escaping () -> Void) {
+        guard !isLost else { return lose(done) }
         for partition in partitions { consumer.unassign(partition) }
-        guard !isLost else {
-            for partition in partitions { owned[partition] = nil }
-            onEvent?(.revoked(partitions, isLost: true))
-            return done()
-        }
         let entry = Leaving(Set(partitions)) { [weak self] in
             guard let self else { return }
             let finish = { [self] in
-                for partition in partitions { owned[partition] = nil }
-                onEvent?(.revoked(partitions, isLost: false))
+                let given = partitions.filter { owned[$0] != nil }
+                for partition in given { owned[partition] = nil }
+                // They may have been lost meanwhile.
+                if !given.isEmpty { onEvent?(.revoked(given, isLost: false)) }
                 done()
             }
             guard settings.commitInterval != nil else { return finish() }
@@ -223,6 +221,17 @@ extension GroupConsumer: MembershipOwner {
         leaving.append(entry)
         _ = loop.schedule(at: loop.now + leavingMax) { [weak self] in self?.end(entry) }
         settleLeaving()
+    }
+
+    /// Others may have everything already, also what was on its way out.
+    private func lose(_ done: () -> Void) {
+        for entry in leaving { entry.done = nil }
+        leaving = []
+        let lost = owned.keys.sorted()
+        for partition in lost { consumer.unassign(partition) }
+        owned = [:]
+        if !lost.isEmpty { onEvent?(.revoked(lost, isLost: true)) }
+        done()
     }
 
     private func settleLeaving() {
