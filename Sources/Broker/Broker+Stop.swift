@@ -1,4 +1,4 @@
-// Stopping a node in order: answer what is under way, close the logs, note that all is well.
+// Stopping a node in order: hand over what others can lead, answer what is under way, close the logs, note that all is well.
 //
 // A stop that comes while the node still starts waits for the end of the start, so that nothing is opened behind it.
 
@@ -13,10 +13,10 @@ extension Broker {
     /// Stops in order; `completion` runs on loop 0 when everything is on disk. The first call counts.
     package func stop(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
         let mustWait = withState { state in
-            if state.isStarting, state.deferredStop == nil { state.deferredStop = { self.stopServing(completion) } }
+            if state.isStarting, state.deferredStop == nil { state.deferredStop = { self.handOver(completion) } }
             return state.isStarting
         }
-        guard mustWait else { return stopServing(completion) }
+        guard mustWait else { return handOver(completion) }
         // Who waits for a controller waits no longer.
         controllerLoop.post {
             guard self.node.hasQuorumPeers else { return }
@@ -33,12 +33,21 @@ extension Broker {
         stop?()
     }
 
-    private func stopServing(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
-        let (shards, listeners, wasStopping) = withState { state in
+    /// Others take over while this node still answers, so that clients are told of them.
+    private func handOver(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
+        let wasStopping = withState { state in
             defer { state.isStopping = true }
-            return (state.shards, state.listeners, state.isStopping)
+            return state.isStopping
         }
         guard !wasStopping else { return }
+        controllerLoop.post {
+            guard let lifecycle = self.withState({ $0.lifecycle })?.value else { return self.stopServing(completion) }
+            lifecycle.end { self.stopServing(completion) }
+        }
+    }
+
+    private func stopServing(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
+        let (shards, listeners) = withState { ($0.shards, $0.listeners) }
         for listener in listeners { listener.close() }
         let left = SharedCounter(shards.count)
         for shard in shards {
@@ -52,17 +61,15 @@ extension Broker {
     }
 
     private func close(_ completion: @escaping @Sendable (StartFailure?) -> Void) {
-        guard let driver = withState({ $0.driver })?.value, let link = withState({ $0.link })?.value,
-            let lifecycle = withState({ $0.lifecycle })?.value
-        else { return completion(nil) }
-        lifecycle.end {
-            self.leaveQuorum(driver) {
-                driver.stopBackground()
-                link.close()
-                self.withState { $0.inSync }?.value.close()
-                driver.peers.close()
-                self.closeLogs(Confined(driver, to: self.controllerLoop), completion)
-            }
+        guard let driver = withState({ $0.driver })?.value, let link = withState({ $0.link })?.value else {
+            return completion(nil)
+        }
+        leaveQuorum(driver) {
+            driver.stopBackground()
+            link.close()
+            self.withState { $0.inSync }?.value.close()
+            driver.peers.close()
+            self.closeLogs(Confined(driver, to: self.controllerLoop), completion)
         }
     }
 
