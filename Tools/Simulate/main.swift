@@ -9,6 +9,7 @@ import Simulation
 let kinds: [(name: String, run: (UInt64) -> ProduceAndFetch.Outcome)] = [
     ("kills", ProduceAndFetch.run), ("disk", FailingDisk.run), ("sweep", CrashSweep.run), ("log", LogModel.run),
     ("commits", CommitOffsets.run), ("groups", GroupWorld.run), ("replicas", ReplicaWorld.run),
+    ("cluster", ClusterWorld.run),
 ]
 var seeds: UInt64 = 100
 var from: UInt64 = 1
