@@ -135,7 +135,8 @@ final class ClusterOracle {
         if partition.inSync.count >= minInSync, !partition.eligibleLeaders.isEmpty {
             violate("\(node): \(place) has enough in sync, and eligible leaders")
         }
-        for member in partition.inSync where image.brokers[member]?.isFenced == true {
+        // A lone replica stays: no other could have more.
+        for member in partition.inSync where image.brokers[member]?.isFenced == true && partition.replicas.count > 1 {
             violate("\(node): \(place) has the fenced broker \(member) in sync")
         }
     }
