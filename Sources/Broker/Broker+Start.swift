@@ -134,10 +134,9 @@ extension Broker {
     }
 
     private func describe(_ endpoints: [RegisterBrokerRecord.BrokerEndpoint]) -> NodeLifecycle.Description {
-        var random = RandomSourceGenerator(environment.random)
         let own = node.controllerEndpoint
         return NodeLifecycle.Description(
-            id: nodeId, clusterId: identity.clusterId, incarnation: Uuid.random(using: &random),
+            id: nodeId, clusterId: identity.clusterId, incarnation: replicas.incarnation,
             endpoints: endpoints.map { endpoint in
                 BrokerRegistrationRequest.Listener {
                     $0.name = endpoint.name

@@ -2,7 +2,7 @@
 // the simulator runs the very same code.
 
 internal import Basics
-internal import ClusterImage
+package import ClusterImage
 package import Configuration
 internal import Controller
 package import Environment
@@ -91,6 +91,9 @@ package final class Broker: Sendable {
     package var brokerEpoch: Int64 { state.withLock { $0.brokerEpoch } }
     /// Whether requests for the controller are decided here.
     package var isActiveController: Bool { state.withLock { $0.isActiveController } }
+
+    /// The committed image that all loops have taken or will take.
+    package var image: ClusterImage { state.withLock { $0.view.image } }
 
     func withState<Result: Sendable>(_ body: (inout State) -> Result) -> Result {
         state.withLock { body(&$0) }

@@ -38,8 +38,10 @@ final class InSyncChanges {
     /// After so long what is asked for is looked at anew: the broker epoch may be another one by then.
     private static let answerMax: Duration = .seconds(10)
 
+    /// What waits for the same partition is void: a request names a partition once, and only the newest answer counts.
     func add(_ partition: Partition, _ proposal: InSyncProposal) {
         loop.assertInside()
+        waiting.removeAll { $0.partition === partition }
         waiting.append(Change(partition: partition, proposal: proposal))
         askNext()
     }

@@ -23,6 +23,8 @@ final class ReplicaFolders: Sendable {
         /// Replicas whose folder is not the one that the image names.
         var unassigned: [ReplicaDirectory] = []
         var isClosed = false
+        /// The registration of this life of the node has been seen.
+        var isRegistered = false
     }
 
     /// A log that stays closed until somebody looks at it: why, and what the checkpoints said of it.
@@ -41,6 +43,8 @@ final class ReplicaFolders: Sendable {
     let metadata: PartitionLog
     let node: NodeConfiguration
     let environment: Environment
+    /// Names this life of the node to the cluster.
+    let incarnation: Uuid
     let state = Mutex(State())
     let logger: Logger
     let handles: SegmentHandles
@@ -61,6 +65,8 @@ final class ReplicaFolders: Sendable {
         self.node = node
         self.environment = environment
         self.logger = logger
+        var random = RandomSourceGenerator(environment.random)
+        incarnation = Uuid.random(using: &random)
         handles = SegmentHandles(limit: node.int("martlet.open.segments.max"))
         maintenance = LogMaintenance(environment: environment, logger: logger)
         syncs = folders.map { folder in
@@ -77,7 +83,8 @@ final class ReplicaFolders: Sendable {
     /// The view of `image`, with topics of `before` that were not touched taken over. Opens, makes and retires logs.
     func apply(_ image: ClusterImage, touched: MetadataDriver.Touched, before: ClusterView) -> ClusterView {
         var byId = before.byId
-        var ids = touched.everything ? Set(image.topics.keys).union(before.byId.keys) : touched.topics
+        let becomesRegistered = noteRegistration(image)
+        var ids = touched.everything || becomesRegistered ? Set(image.topics.keys).union(before.byId.keys) : touched.topics
         ids.formUnion(letGoOfOffline())
         ids.formUnion(state.withLock { state in
             defer { state.refused = [] }
@@ -96,6 +103,16 @@ final class ReplicaFolders: Sendable {
             byId[id] = follow(topic, before: before.byId[id], image: image)
         }
         return ClusterView(image: image, byId: byId, changed: ids)
+    }
+
+    /// A former life of this node was elected for a log that may have been longer: no replica leads or follows before the
+    /// controller knows of this life (KIP-631). Answers whether the image is the first that does.
+    private func noteRegistration(_ image: ClusterImage) -> Bool {
+        guard image.brokers[localId]?.incarnation == incarnation else { return false }
+        return state.withLock { state in
+            defer { state.isRegistered = true }
+            return !state.isRegistered
+        }
     }
 
     /// Checkpoints are by name; those of a deleted topic must not be taken for those of a new one.
@@ -168,6 +185,7 @@ final class ReplicaFolders: Sendable {
     ) {
         replica.log.configuration = LogConfiguration(configuration, of: replica.id)
         replica.setSyncPolicy(SyncPolicy(configuration))
+        guard state.withLock({ $0.isRegistered }) else { return }
         let loop = environment.loops[Int(replica.id.partition) % environment.loops.count]
         if partition.leader == localId {
             // No more replicas can be in sync than there are.

@@ -137,6 +137,9 @@ extension Consumer {
                 $0.topics[position].partitions.append(
                     FetchRequest.FetchPartition {
                         $0.partition = partition.partition
+                        // One that leads no more, or not yet, must not answer from its log (KIP-320).
+                        let known = client.metadata[partition.topic]?[partition.partition]
+                        $0.currentLeaderEpoch = known?.leaderEpoch.rawValue ?? -1
                         $0.fetchOffset = state.position.rawValue
                         $0.partitionMaxBytes = Int32(clamping: settings.partitionBytesMax)
                     })

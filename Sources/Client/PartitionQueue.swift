@@ -86,6 +86,9 @@ final class PartitionQueue {
 
     var isIdle: Bool { open == nil && closed.isEmpty && underWay == 0 }
 
+    /// Whether batches have numbers and no answer that settles them.
+    var hasNumbered: Bool { underWay > 0 || closed.contains { $0.stampedFor != nil } }
+
     func takeNumber() -> Int {
         defer { nextNumber += 1 }
         return nextNumber

@@ -1,7 +1,9 @@
 // The producer id and its sequence numbers (KIP-98), by which the broker stores a repeated batch once.
 //
 // A batch gets its number at its first sending. When one is given up after it was sent, the numbers have a gap that the
-// broker does not accept; then a new id is asked for as soon as nothing is under way, and numbers begin anew.
+// broker does not accept; then a new id is asked for as soon as nothing is under way, and numbers begin anew. Where it is not
+// known whether it was stored, as after a lost answer, those sent with it may be stored, too: under another id they would
+// be stored twice. They keep their numbers until each is acknowledged or given up, and nothing new is sent meanwhile.
 
 internal import Basics
 internal import Channel
@@ -16,6 +18,8 @@ struct ProducerIdentity {
     var generation = 0
     /// The numbers have a gap: a new identity is needed.
     var isStale = false
+    /// The same, and what was sent under the present one may be stored.
+    var isUncertain = false
     var isAsking = false
     /// The broker does not serve it, and it is not required.
     var isUnavailable = false
@@ -35,6 +39,11 @@ extension Producer {
     /// Whether batches may be sent; asks for an identity if one is wanted and missing.
     func identityIsSettled() -> Bool {
         guard wantsIdentity else { return true }
+        if identity.isUncertain {
+            if active.contains(where: \.hasNumbered) { return true }
+            identity.isUncertain = false
+            identity.isStale = true
+        }
         if identity.isStale {
             guard active.allSatisfy({ $0.underWay == 0 }) else { return false }
             identity.producerId = -1

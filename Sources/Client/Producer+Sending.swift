@@ -33,6 +33,7 @@ extension Producer {
             closeIfDue(queue, now, &wakeAt)
             guard let first = queue.closed.first else { continue }
             wakeAt = min(wakeAt, first.deadline)
+            if identity.isUncertain, first.stampedFor == nil { continue }
             guard maySend(queue, now, &wakeAt), let leader = leader(of: queue, now, &wakeAt) else { continue }
             let index = requests.firstIndex { $0.node == leader }
             if let index {
@@ -91,7 +92,7 @@ extension Producer {
         for queue in active {
             if let open = queue.open, open.openedAt + settings.deliveryTimeout <= now { close(queue) }
             for batch in queue.takeOverdue(at: now) {
-                if batch.stampedFor != nil { identity.isStale = true }
+                if batch.stampedFor != nil { identity.isUncertain = true }
                 fail(batch, queue, .timedOut("delivery to \(queue.partition)", last: queue.lastFailure))
             }
         }
@@ -200,7 +201,8 @@ extension Producer {
         if !code.isError || code == .duplicateSequenceNumber {
             return done(batch, queue, Offset(answer.baseOffset), Timestamp(milliseconds: answer.logAppendTimeMs))
         }
-        let waitsForEarlier = code == .outOfOrderSequenceNumber && queue.backoffFailures > 0 && batch.stampedFor != nil
+        let waitsForEarlier = code == .outOfOrderSequenceNumber && batch.stampedFor != nil
+            && (queue.backoffFailures > 0 || identity.isUncertain)
         if code.isRetriable || code == .unknownTopicId || waitsForEarlier {
             let isTold = client.metadata.learn(hint, of: queue.partition)
             if !isTold, code.refreshesMetadata || code == .unknownTopicId { refresh(queue.partition.topic) }
@@ -209,7 +211,9 @@ extension Producer {
             return
         }
         queue.underWay -= 1
-        if batch.stampedFor != nil { identity.isStale = true }
+        if batch.stampedFor != nil {
+            if code == .outOfOrderSequenceNumber { identity.isUncertain = true } else { identity.isStale = true }
+        }
         let detail = answer.recordErrors.first?.batchIndexErrorMessage
         fail(batch, queue, .refused(code, "\(queue.partition)", detail ?? answer.errorMessage))
     }

@@ -9,12 +9,13 @@ import Environment
 final class Machine {
     static let address = SocketAddress(host: "node", port: 9092)
 
+    let name: String
     let world: World
     let internet: VirtualInternet
     let disk: VirtualDisk
     private let settings: [(key: String, value: String)]
     private(set) var broker: Broker?
-    private var life = Life("none")
+    private(set) var life = Life("none")
     private var loops: [VirtualLoop] = []
     private(set) var failure: String?
     private var starts = 0
@@ -24,8 +25,9 @@ final class Machine {
     /// A machine with an empty disk, or with what `disk` holds now.
     init(
         _ world: World, _ internet: VirtualInternet, _ settings: [(key: String, value: String)] = [],
-        disk: VirtualDisk? = nil
+        disk: VirtualDisk? = nil, name: String = "node"
     ) {
+        self.name = name
         self.world = world
         self.internet = internet
         self.settings = settings
@@ -35,12 +37,16 @@ final class Machine {
     /// The broker has registered and answers.
     var isServing: Bool { life.isAlive && (broker?.brokerEpoch ?? -1) >= 0 }
 
+    /// The start came to its end: the node serves what its roles say.
+    private(set) var hasStarted = false
+
     /// Starts a process on the disk as it is.
     func start() {
         starts += 1
         hasHalted = false
+        hasStarted = false
         failure = nil
-        life = Life("broker-\(starts)")
+        life = Life("broker-\(starts)", on: name)
         let life = life
         loops = (0..<2).map { VirtualLoop(index: $0, world: world, life: life) }
         let environment = Environment(
@@ -48,8 +54,9 @@ final class Machine {
             network: VirtualNetwork(internet: internet, loops: loops, life: life),
             pool: VirtualPool(world: world, life: life))
         let noted = world
+        let label = name == "node" ? "broker" : name
         let logger = Logger(clock: environment.clock) { line in
-            noted.note("broker \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
+            noted.note("\(label) \(line.split(separator: " ").dropFirst().joined(separator: " ").dropLast())")
         }
         let halt: @Sendable (StartFailure) -> Void = { reason in
             noted.note("HALT \(reason)")
@@ -58,13 +65,13 @@ final class Machine {
         }
         do {
             let given = [
-                ("listeners", "PLAINTEXT://node:9092"), ("log.dirs", "/data"),
+                ("listeners", "PLAINTEXT://\(name):9092"), ("log.dirs", "/data"),
                 // Often enough for a short history.
                 ("log.retention.check.interval.ms", "200"), ("log.cleaner.backoff.ms", "50"),
             ]
             let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
             broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger, onHalt: halt) { failure in
-                if let failure { self.fail("\(failure)") }
+                if let failure { self.fail("\(failure)") } else { self.hasStarted = life === self.life }
             }
         } catch {
             fail("\(error)")
@@ -80,25 +87,41 @@ final class Machine {
 
     /// Stops the process in order; what is under way is answered first.
     func stop() {
-        guard let broker, life.isAlive else { return }
-        world.note("STOP")
-        broker.stop { failure in
-            if let failure { self.fail("\(failure)") }
-            self.life.isAlive = false
-        }
+        guard broker != nil, life.isAlive else { return }
+        beginStop()
         guard world.run(seconds: 30, until: { !self.life.isAlive }) else { return fail("does not stop") }
-        self.broker = nil
-        internet.died(life)
+        end()
+    }
+
+    /// Begins to stop the process in order; it `isOver` when it has.
+    func beginStop() {
+        guard let broker, life.isAlive else { return }
+        world.note("STOP\(suffix)")
+        let life = life
+        broker.stop { failure in
+            guard life === self.life else { return }
+            if let failure { self.fail("\(failure)") }
+            life.isAlive = false
+        }
+    }
+
+    /// The process has ended, in order or by itself.
+    var isOver: Bool { !life.isAlive }
+
+    private var suffix: String { name == "node" ? "" : " \(name)" }
+
+    /// Takes away what a process leaves that has ended.
+    func end(isSilent: Bool = false) {
+        life.isAlive = false
+        broker = nil
+        internet.died(life, isSilent: isSilent)
         disk.releaseLocks()
     }
 
     /// Ends the process at once. A power cut takes what was not synced, too.
     func kill(power: Bool) {
-        world.note(power ? "POWER CUT" : "KILL")
-        life.isAlive = false
-        broker = nil
-        internet.died(life)
-        disk.releaseLocks()
+        world.note((power ? "POWER CUT" : "KILL") + suffix)
+        end(isSilent: power && name != "node")
         if power { disk.cutPower() }
     }
 }

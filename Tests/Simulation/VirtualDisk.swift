@@ -100,6 +100,9 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
 
     func cutPower() { root.cutPower(world) }
 
+    /// A new disk takes the place of this one.
+    func erase() { root = Folder() }
+
     /// Room left where `path` is; nil if it has no end.
     func room(_ path: String) -> Int? {
         faults.volume(of: path).flatMap { volume in volume.capacity.map { $0 - used(volume.path) } }

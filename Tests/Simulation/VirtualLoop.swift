@@ -10,12 +10,19 @@ import Environment
 final class Life: @unchecked Sendable {
     var isAlive = true
     let name: String
+    /// Where it runs, for the network.
+    let machine: String
+    /// Microseconds that a job of its pool may wait; the world's if nil.
+    var poolDelayMax: Int?
     /// Until then none of its loops runs anything, as if the machine did nothing else than swap.
     var stalledUntil: Int64 = 0
     /// Until then nothing that it sends or is sent arrives; then all of it does.
     var silentUntil: Int64 = 0
 
-    init(_ name: String) { self.name = name }
+    init(_ name: String, on machine: String? = nil) {
+        self.name = name
+        self.machine = machine ?? name
+    }
 }
 
 /// A loop whose every callback is an event of the world.
@@ -105,8 +112,15 @@ struct VirtualPool: Pool {
     let life: Life
 
     func run(_ work: @escaping @Sendable () -> Void) {
-        world.after(world.delay(upTo: world.poolDelayMax)) {
+        begin(after: world.delay(upTo: life.poolDelayMax ?? world.poolDelayMax), work)
+    }
+
+    /// A process that stands still works nothing.
+    private func begin(after delay: Int64, _ work: @escaping @Sendable () -> Void) {
+        world.after(delay) {
             guard life.isAlive else { return }
+            let stalled = life.stalledUntil - world.now
+            if stalled > 0 { return begin(after: stalled, work) }
             work()
         }
     }

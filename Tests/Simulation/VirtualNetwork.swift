@@ -1,5 +1,6 @@
 // A network of streams: bytes arrive in order, late, and cut into other chunks than they were sent in; a connection may
-// break at any time, and breaks when the process at its other end dies.
+// break at any time, and breaks when the process at its other end dies. The way from one machine to another may be closed
+// for a while, in one direction or both: what is sent meanwhile arrives afterwards, as by retransmission, and nobody connects.
 
 import Basics
 import Bytes
@@ -14,14 +15,38 @@ final class VirtualInternet: @unchecked Sendable {
     fileprivate var open: [VirtualTransport] = []
     /// Percent of chunks at which a connection breaks.
     var breakChance = 0
+    /// Until when nothing goes from one machine to another.
+    private var closedWays: [Way: Int64] = [:]
+
+    private struct Way: Hashable {
+        var from: String
+        var to: String
+    }
 
     init(_ world: World) { self.world = world }
 
-    /// Breaks all connections of a dead process, and forgets where it listened.
-    func died(_ life: Life) {
+    /// Breaks all connections of a dead process, and forgets where it listened. A machine without power tells nobody: the
+    /// others learn it when what they sent stays without an answer.
+    func died(_ life: Life, isSilent: Bool = false) {
         listeners = listeners.filter { $0.value.life !== life }
-        for transport in open where transport.life === life { transport.peer?.breakOff() }
+        for transport in open where transport.life === life {
+            transport.peer?.breakOff(after: isSilent ? world.delay(upTo: 8_000_000) : 0)
+        }
         open.removeAll { $0.life === life }
+    }
+
+    /// Closes the way between two machines for `duration` nanoseconds; one direction only, or both.
+    func close(from: String, to: String, for duration: Int64) {
+        let way = Way(from: from, to: to)
+        closedWays[way] = max(closedWays[way] ?? 0, world.now + duration)
+    }
+
+    /// All ways are open again.
+    func openWays() { closedWays = [:] }
+
+    /// When the way is open; a moment that has passed if it is.
+    fileprivate func opens(from: Life, to: Life) -> Int64 {
+        closedWays.isEmpty ? 0 : closedWays[Way(from: from.machine, to: to.machine)] ?? 0
     }
 
     /// Breaks all connections of a living process.
@@ -54,6 +79,14 @@ struct VirtualNetwork: Network {
         local.enter(after: delay) {
             guard let listener = internet.listeners[address] else {
                 return completion(.failure(NetworkError(.refused, "connect")))
+            }
+            if max(internet.opens(from: life, to: listener.life), internet.opens(from: listener.life, to: life))
+                > internet.world.now
+            {
+                local.enter(after: internet.world.delay(upTo: 3_000_000)) {
+                    completion(.failure(NetworkError(.timedOut, "connect")))
+                }
+                return
             }
             let near = VirtualTransport(local, internet, life)
             let far = VirtualTransport(listener.pick(), internet, listener.life)
@@ -158,7 +191,7 @@ final class VirtualTransport: Transport {
         guard let peer else { return }
         let world = internet.world
         lastArrival = max(lastArrival, world.now + 50_000 + world.delay(upTo: world.chance(5) ? 50_000 : 500))
-        lastArrival = max(lastArrival, life.silentUntil, peer.life.silentUntil)
+        lastArrival = max(lastArrival, life.silentUntil, peer.life.silentUntil, internet.opens(from: life, to: peer.life))
         peer.virtualLoop.enter(after: lastArrival - world.now, action)
     }
 
@@ -200,11 +233,11 @@ final class VirtualTransport: Transport {
     }
 
     /// The connection is gone for both ends.
-    func breakOff() {
+    func breakOff(after delay: Int64 = 0) {
         isBroken = true
         let peer = peer
-        virtualLoop.enter(after: 0) { self.end(.failed(NetworkError(.reset, "recv"))) }
-        peer?.virtualLoop.enter(after: internet.world.delay(upTo: 1000)) {
+        virtualLoop.enter(after: delay) { self.end(.failed(NetworkError(.reset, "recv"))) }
+        peer?.virtualLoop.enter(after: delay + internet.world.delay(upTo: 1000)) {
             peer?.end(.failed(NetworkError(.reset, "recv")))
         }
     }

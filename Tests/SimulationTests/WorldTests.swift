@@ -41,6 +41,15 @@ import Testing
         }
     }
 
+    @Test func `twenty worlds of whole clusters keep what was acknowledged, and come together again`() {
+        for seed in UInt64(1)...20 {
+            let outcome = ClusterWorld.run(seed: seed)
+            #expect(
+                outcome.violations.isEmpty,
+                "\(outcome.violations); replay: make simulate ONLY=cluster SEEDS=1 SEED=\(seed) TRACE=1")
+        }
+    }
+
     @Test func `a hundred worlds keep what was committed for their groups`() {
         for seed in UInt64(1)...100 {
             #expect(CommitOffsets.run(seed: seed).violations.isEmpty, "replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")

@@ -9,6 +9,7 @@ import Simulation
 let kinds: [(name: String, run: (UInt64) -> ProduceAndFetch.Outcome)] = [
     ("kills", ProduceAndFetch.run), ("disk", FailingDisk.run), ("sweep", CrashSweep.run), ("log", LogModel.run),
     ("commits", CommitOffsets.run), ("groups", GroupWorld.run), ("replicas", ReplicaWorld.run),
+    ("cluster", ClusterWorld.run),
 ]
 var seeds: UInt64 = 100
 var from: UInt64 = 1
@@ -40,7 +41,7 @@ for seed in from..<from + seeds {
         print("seed \(seed) \(kind.name) events \(outcome.events) trace \(String(outcome.traceHash, radix: 16))")
         for violation in outcome.violations {
             print("seed \(seed) VIOLATION \(kind.name): \(violation)")
-            print("replay: make simulate SEEDS=1 SEED=\(seed) TRACE=1")
+            print("replay: make simulate ONLY=\(kind.name) SEEDS=1 SEED=\(seed) TRACE=1")
         }
         isGood = isGood && outcome.violations.isEmpty
     }
