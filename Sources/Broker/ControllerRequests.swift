@@ -98,6 +98,11 @@ extension UnregisterBrokerRequest: ControllerRequest {
 
 extension UnregisterControllerRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
+        guard !driver.quorum.voters.voters.contains(where: { $0.key.id == NodeId(controllerId) }) else {
+            var response = refusal(.invalidRequest)
+            response.errorMessage = "Cannot unregister controller \(controllerId) because it is part of the voter set."
+            return completion(.success(response))
+        }
         driver.submit({ $0.unregisterController(NodeId(self.controllerId)) }, completion: completion)
     }
 

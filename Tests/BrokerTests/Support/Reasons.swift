@@ -48,6 +48,7 @@ struct Reason {
         Reason(api: "DescribeProducers", path: "topics.partitions.activeProducers", why: "others had produced"),
         Reason(api: "DescribeQuorum", path: "topics.partitions", why: "a quorum of several nodes was asked"),
         Reason(api: "UnregisterBroker", why: "the broker is not there"),
+        Reason(api: "UnregisterController", why: "the controller is not there"),
         Reason(api: "RemoveRaftVoter", why: "the voter is not there"),
         Reason(api: "Produce", path: "responses.partitionResponses", why: "a transaction, and no coordinator yet"),
         Reason(api: "Fetch", path: "errorCode", why: "in the middle of a fetch session, or asked by a replica"),
