@@ -5,6 +5,7 @@ internal import Basics
 internal import ClusterImage
 internal import Controller
 internal import Environment
+internal import Raft
 internal import WireProtocol
 
 extension BrokerRegistrationRequest: ControllerRequest {
