@@ -10,7 +10,7 @@ internal import WireProtocol
 
 final class NodePeers {
     /// What a connection is for.
-    enum Lane: Hashable {
+    enum Lane: Int, Hashable {
         /// Fetches of the metadata log.
         case fetch
         /// Votes and turns of the quorum.
@@ -22,6 +22,9 @@ final class NodePeers {
     private struct Key: Hashable {
         var address: SocketAddress
         var lane: Lane
+
+        /// What puts channels in one order in each process.
+        var rank: (String, UInt16, Int) { (address.host, address.port, lane.rawValue) }
     }
 
     private let loop: any EventLoop
@@ -65,7 +68,7 @@ final class NodePeers {
     /// Closes all; what is under way fails.
     func close() {
         isClosed = true
-        let open = channels.sorted { ($0.key.address.host, $0.key.address.port) < ($1.key.address.host, $1.key.address.port) }
+        let open = channels.sorted { $0.key.rank < $1.key.rank }
         channels = [:]
         for (_, channel) in open { channel.close() }
     }
