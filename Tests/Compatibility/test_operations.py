@@ -183,8 +183,8 @@ def test_the_admin_of_kafka_python(three):
     target = {KafkaPartition("moved-by-python", 0): [1, 2, 3], KafkaPartition("moved-by-python", 1): [3, 1]}
     admin.alter_partition_reassignments(target)
     until(lambda: not admin.list_partition_reassignments())
-    found = described(three, "moved-by-python")
-    assert sorted(found[0].replicas) == [1, 2, 3] and sorted(found[1].replicas) == [1, 3]
+    until(lambda: [sorted(found.replicas) for _, found in sorted(described(three, "moved-by-python").items())]
+          == [[1, 2, 3], [1, 3]])
     admin.close()
 
 
