@@ -68,6 +68,10 @@ extension Broker {
         let link = ControllerLink(driver: driver, peers: driver.peers, random: environment.random)
         let lifecycle = NodeLifecycle(
             link: link, loop: controllerLoop, node: node, description: describe(endpoints), logger: logger)
+        // Until it serves, it has none: `begin` sets the first.
+        lifecycle.onEpoch = { [weak self] epoch in
+            self?.withState { if $0.brokerEpoch >= 0 { $0.brokerEpoch = epoch } }
+        }
         withState { state in
             state.driver = Confined(driver, to: controllerLoop)
             state.link = Confined(link, to: controllerLoop)

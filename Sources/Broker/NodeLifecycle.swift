@@ -45,6 +45,8 @@ final class NodeLifecycle {
     private var patience = Instant.distantFuture
     /// Called once: with the epoch when the node may serve, or why it cannot.
     private var started: ((Result<Int64, StartFailure>) -> Void)?
+    /// Called with the epoch of each registration; a broker that is taken for another registers again while it serves.
+    var onEpoch: (Int64) -> Void = { _ in }
     /// Folders that have failed, to be told with the next beat.
     var offlineDirectories: [Uuid] = []
     private var isEnding = false
@@ -130,6 +132,7 @@ final class NodeLifecycle {
         switch result {
         case .success(let response) where !response.errorCode.isError:
             epoch = response.brokerEpoch
+            onEpoch(epoch)
             isUnfenced = false
             beatWhenCaughtUp()
         case .success(let response) where loop.now >= patience || response.errorCode == .inconsistentClusterId:

@@ -3,7 +3,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from confluent_kafka import ElectionType, Producer, TopicCollection, TopicPartition
@@ -48,7 +47,8 @@ def test_a_leader_killed_under_load_loses_nothing(three):
     in_sync(three, "load", 3)
     writers = [Writer(addresses(three), "load", partition) for partition in range(3)]
     for _ in range(2):
-        time.sleep(1)  # the load before the kill
+        known = len(writers[0].acknowledged)
+        until(lambda: len(writers[0].acknowledged) > known + 300, 60)
         victim = node_of(three, described(three, "load")[0].leader)
         victim.kill()
         others = [node for node in three if node is not victim]
