@@ -43,6 +43,8 @@ package final class Partition: Sendable {
         var watchers: [Watcher] = []
         /// Fetches of followers that found nothing new.
         var replicaWatchers: [ReplicaWatcher] = []
+        /// Who waits for followers to delete what this leader has deleted.
+        var startWatchers: [Watcher] = []
         var nextWatcher: UInt64 = 0
 
         /// Whether somebody waits for the lane.
@@ -157,6 +159,7 @@ package final class Partition: Sendable {
         state.withLock { state in
             state.watchers.removeAll { $0.id == token.id }
             state.replicaWatchers.removeAll { $0.id == token.id }
+            state.startWatchers.removeAll { $0.id == token.id }
         }
     }
 }
