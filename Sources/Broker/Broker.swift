@@ -41,6 +41,7 @@ package final class Broker: Sendable {
     let logger: Logger
     let replicas: ReplicaFolders
     let identity: MetaProperties
+    let quotas: ReplicationQuotas
     /// Called once, on any thread, when the node cannot go on: its process is to end.
     let onHalt: @Sendable (StartFailure) -> Void
     private let state: Mutex<State>
@@ -81,6 +82,7 @@ package final class Broker: Sendable {
         self.logger = logger
         self.replicas = replicas
         self.identity = identity
+        quotas = ReplicationQuotas(node)
         self.onHalt = onHalt
         state = Mutex(State(view: view))
     }

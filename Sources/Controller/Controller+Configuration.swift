@@ -1,5 +1,6 @@
 // Changing and describing configurations: which keys there are, which values they take, and where a value is from.
 
+internal import Basics
 package import ClusterImage
 package import Configuration
 package import WireProtocol
@@ -131,7 +132,8 @@ extension Controller {
             guard let id = Int32(resource.name), id >= 0 else {
                 throw Refusal(.invalidRequest, "Invalid broker name '\(resource.name)'")
             }
-            guard id == node.nodeId else {
+            // A broker passes on what it was asked, whoever decides.
+            guard id == node.nodeId || image.brokers[NodeId(id)] != nil else {
                 throw Refusal(
                     .invalidRequest, "Unexpected broker id, expected \(node.nodeId), but received \(resource.name)")
             }
