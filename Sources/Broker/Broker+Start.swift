@@ -78,6 +78,7 @@ extension Broker {
             state.lifecycle = Confined(lifecycle, to: controllerLoop)
             state.inSync = Confined(InSyncChanges(link: link, loop: controllerLoop, broker: self), to: controllerLoop)
             state.membership = Confined(QuorumMembership(driver: driver, link: link), to: controllerLoop)
+            state.moves = Confined(ReplicaMoves(broker: self, loop: controllerLoop), to: controllerLoop)
         }
         lifecycle.start { result in
             switch result {
@@ -266,6 +267,7 @@ extension Broker {
         beginElections()
         beginLooking()
         beginMaintenance()
+        lookAtMoves()
     }
 
     /// Runs `action` inside the controller's loop again and again, as long as the node serves.

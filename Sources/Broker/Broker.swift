@@ -54,6 +54,8 @@ package final class Broker: Sendable {
         var link: Confined<ControllerLink>?
         var lifecycle: Confined<NodeLifecycle>?
         var membership: Confined<QuorumMembership>?
+        /// Moves replicas between the log folders.
+        var moves: Confined<ReplicaMoves>?
         /// The controller of this node decides for the cluster.
         var isActiveController = false
         /// Who leads the quorum.
