@@ -101,6 +101,7 @@ extension Broker {
         let outlets = MetadataDriver.Outlets(
             publish: { image, touched, done in
                 self.publish(image, touched) {
+                    self.noteKraftVersion()
                     done()
                     let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
                     lifecycle?.value.imageVisible(image.endOffset)
@@ -130,6 +131,13 @@ extension Broker {
                 fetchBytesMax: node.int("controller.quorum.fetch.max.bytes"),
                 snapshotBytesMax: node.int("controller.quorum.fetch.snapshot.max.bytes")),
             logger: logger, outlets: outlets)
+    }
+
+    /// What clients are told of the quorum follows its voters.
+    private func noteKraftVersion() {
+        guard let driver = withState({ $0.driver })?.value else { return }
+        let level = driver.kraftVersion
+        withState { $0.kraftVersion = level }
     }
 
     /// Without the metadata log nothing goes on. A start fails by it; later, its folder is offline and ends the node.

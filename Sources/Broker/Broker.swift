@@ -60,6 +60,8 @@ package final class Broker: Sendable {
         var isActiveController = false
         /// Who leads the quorum.
         var quorumLeader = NodeId.none
+        /// 1 where the log names the voters of the quorum, 0 where the configuration does.
+        var kraftVersion: Int16 = 1
         var listeners: [any ListeningSocket] = []
         var connections = 0
         var held: [HeldConnection] = []

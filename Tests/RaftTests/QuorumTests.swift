@@ -142,4 +142,52 @@ import Testing
         #expect(quorum.tick(now: Self.at(6013)).contains(.unlead))
         #expect(quorum.role == .resigned && quorum.leader == nil)
     }
+
+    /// Replica 1, which leads alone and has committed the first entry of its epoch; replica 2 has fetched all.
+    private static func loneLeader() throws -> Quorum {
+        var quorum = Quorum(
+            local: key(1), voters: VoterHistory(VoterSet([Voter(key: key(1))])), state: QuorumState(epoch: LeaderEpoch(1)),
+            log: LogOutline(start: .zero, end: .zero, epochs: [], snapshot: nil), committed: .zero,
+            settings: QuorumSettings(), seed: 7)
+        _ = quorum.start(now: at(0))
+        var now = at(1)
+        while !quorum.isLeader {
+            now = max(now + .milliseconds(1), quorum.deadline < .distantFuture ? quorum.deadline : now)
+            _ = quorum.tick(now: now)
+            _ = quorum.worked(now: now)
+            try #require(now < at(60_000))
+        }
+        _ = quorum.worked(now: now)
+        _ = quorum.appended(EntryBatch(base: .zero, end: Offset(1), epoch: quorum.epoch), now: now)
+        _ = quorum.persisted(upTo: Offset(1), now: now)
+        let fetch = QuorumRequest.Fetch(
+            epoch: quorum.epoch, replica: key(2), offset: Offset(1), lastEpoch: quorum.epoch, highWatermark: Offset(1),
+            wait: .zero)
+        _ = quorum.receive(.fetch(fetch), token: 1, now: now)
+        return quorum
+    }
+
+    @Test(arguments: [false, true])
+    func `who asks for it hears of a new voter when it is written, all others when it is committed`(isWritten: Bool) throws {
+        var quorum = try Self.loneLeader()
+        let now = Self.at(100_000)
+        let fetch = QuorumRequest.Fetch(
+            epoch: quorum.epoch, replica: Self.key(2), offset: Offset(1), lastEpoch: quorum.epoch,
+            highWatermark: Offset(1), wait: .zero)
+        _ = quorum.receive(.fetch(fetch), token: 2, now: now)
+        let change = quorum.changeVoters(
+            .add(Voter(key: Self.key(2))), token: 9, deadline: now + .seconds(5), answersWhenWritten: isWritten, now: now)
+        guard case .appendVoters(let voters)? = change.first else {
+            Issue.record("the change was refused: \(change)")
+            return
+        }
+        let told = Quorum.Effect.answerChange(nil, token: 9)
+        let batch = EntryBatch(base: Offset(1), end: Offset(2), epoch: quorum.epoch)
+        #expect(quorum.appended(batch, voters: voters, now: now).contains(told) == isWritten)
+        #expect(!quorum.persisted(upTo: Offset(2), now: now).contains(told))
+        var next = fetch
+        next.offset = Offset(2)
+        let last = quorum.receive(.fetch(next), token: 3, now: now)
+        #expect(last.contains(.commit(Offset(2))) && last.contains(told) == !isWritten)
+    }
 }
