@@ -2,9 +2,9 @@
 // replica. What is done when is decided in `ReplicaMoves`; here is what is done to folders and logs, on the pool.
 //
 // A copy lies in `<topic>-<partition>.<32 digits>-future`. Order of the change, under the replica's lane and its log's turn, so
-// that at any point of it there is one whole log: the copy is durable and its checkpoints are written; the former folder gets
-// the name of a deleted one; the copy's gets the name of the partition; readers see it. A start that finds a copy and no log
-// ends the change.
+// that at any point of it there is one whole log: the copy is durable, its checkpoints are written, and it is marked as complete;
+// the former folder gets the name of a deleted one; the copy's gets the name of the partition; readers see it. A start that finds
+// a complete copy and no log ends the change, whatever its image of the cluster says, which may be an older one.
 
 internal import Basics
 internal import ClusterImage
@@ -105,12 +105,12 @@ extension ReplicaFolders {
         return (future, directoryIds[index])
     }
 
-    /// Ends a move without a change: its copy goes.
+    /// Ends a move without a change: its copy goes, unless what it is a copy of is lost.
     func dropFuture(of id: TopicPartition) {
         guard let future = state.withLock({ $0.futures.removeValue(forKey: id) }) else { return }
         future.log.retire()
         future.replica.log.pauseCompaction(false)
-        remove(future.log.directory, of: id, future.folder)
+        if !future.replica.folder.isOffline { remove(future.log.directory, of: id, future.folder) }
     }
 
     private func remove(_ directory: String, of id: TopicPartition, _ folder: LogFolder) {
@@ -197,16 +197,14 @@ extension ReplicaFolders {
         copy.advanceStart(to: log.startOffset)
         try copy.close()
         try writeCheckpoints(of: future.folder)
+        try future.folder.markComplete(copy.directory)
         var left = ""
-        try log.move { () throws(StorageError) in
-            left = try self.exchange(id, from: former, to: future)
-            let moved = try self.reopened(id, future, former, left)
-            // Still in the log's turn: whoever ends the maintenance of all logs finds each in one folder.
-            self.state.withLock { state in
-                state.futures[id] = nil
-                state.replicas[id]?.folder = future.folder
-            }
-            return moved
+        do throws(StorageError) {
+            try exchange(id, from: former, to: future, &left)
+        } catch {
+            // Where the former folder is of no use any more, the next start ends the change.
+            if !former.standing.isOffline { try future.folder.unmark(copy.directory) }
+            throw error
         }
         // Deleted while the copy was closed.
         maintenance.remove(folder: left, after: log.configuration.fileDeleteDelay)
@@ -215,8 +213,24 @@ extension ReplicaFolders {
         return future.folder.standing
     }
 
-    /// Gives the former folder the name of a deleted one, which it answers, and the copy's that of the partition.
+    /// The change itself; `left` is where the former folder is then.
     private func exchange(
+        _ id: TopicPartition, from former: LogFolder, to future: FutureReplica, _ left: inout String
+    ) throws(StorageError) {
+        try future.replica.log.move { () throws(StorageError) in
+            left = try self.rename(id, from: former, to: future)
+            let moved = try self.reopened(id, future, former, left)
+            // Still in the log's turn: whoever ends the maintenance of all logs finds each in one folder.
+            self.state.withLock { state in
+                state.futures[id] = nil
+                state.replicas[id]?.folder = future.folder
+            }
+            return moved
+        }
+    }
+
+    /// Gives the former folder the name of a deleted one, which it answers, and the copy's that of the partition.
+    private func rename(
         _ id: TopicPartition, from former: LogFolder, to future: FutureReplica
     ) throws(StorageError) -> String {
         var random = RandomSourceGenerator(environment.random)
@@ -238,19 +252,28 @@ extension ReplicaFolders {
             partition: id, directory: directory, fileSystem: future.folder.fileSystem, configuration: future.log.configuration,
             isClean: true, recoveryPoint: future.log.endOffset, handles: handles)
         do throws(StorageError) {
+            try future.folder.unmark(directory)
             return try loader.load(startOffset: future.log.startOffset)
         } catch {
             // Two logs of one partition must not be found by the next start.
-            try future.folder.rename(directory, to: future.log.directory)
+            try orFail(former) { () throws(StorageError) in
+                try future.folder.rename(directory, to: future.log.directory)
+            }
             try takeBack(id, former, left)
             throw error
         }
     }
 
-    /// The former folder gets its name back. If it cannot, it is of no use any more: the next start finds the copy.
+    /// The former folder gets its name back.
     private func takeBack(_ id: TopicPartition, _ former: LogFolder, _ left: String) throws(StorageError) {
+        try orFail(former) { () throws(StorageError) in try former.rename(left, to: former.directory(of: id)) }
+    }
+
+    /// Runs `body`, without which nothing may be appended in the former folder any more: what stands under the partition's name
+    /// is the copy then.
+    private func orFail(_ former: LogFolder, _ body: () throws(StorageError) -> Void) throws(StorageError) {
         do throws(StorageError) {
-            try former.rename(left, to: former.directory(of: id))
+            try body()
         } catch {
             former.standing.fail(error)
             throw error
@@ -262,46 +285,58 @@ extension ReplicaFolders {
     /// Takes up the moves that the last life of the node left: their copies go on, or take their replica's place where the
     /// change had begun. What is of no use goes.
     func resumeMoves(_ image: ClusterImage) throws(StorageError) {
-        for (index, folder) in folders.enumerated() {
+        for folder in folders {
             try orOffline(folder) { () throws(StorageError) in
                 let found = try folder.futures()
                 guard !found.isEmpty else { return }
                 let checkpoints = try folder.readCheckpoints()
-                for (id, directory) in found { try self.resume(id, directory, index, image, checkpoints) }
+                for (id, directory) in found { try self.resume(id, directory, folder, image, checkpoints) }
             }
         }
     }
 
     private func resume(
-        _ id: TopicPartition, _ directory: String, _ index: Int, _ image: ClusterImage,
+        _ id: TopicPartition, _ directory: String, _ folder: LogFolder, _ image: ClusterImage,
         _ checkpoints: LogFolder.Checkpoints
     ) throws(StorageError) {
-        let folder = folders[index]
-        guard let topic = image.topic(named: id.topic), let partition = topic.partitions[id.partition],
-            partition.replicas.contains(localId), try folder.topicId(in: directory) == topic.id,
-            state.withLock({ $0.futures[id] == nil && $0.failed[id] == nil })
-        else { return remove(directory, of: id, folder) }
-        let configuration = LogConfiguration(configuration(of: topic, image), of: id)
+        // Without an id it was only just made.
+        guard let topicId = try folder.topicId(in: directory) else { return remove(directory, of: id, folder) }
+        guard let topic = image.topic(named: id.topic), topic.id == topicId,
+            topic.partitions[id.partition]?.replicas.contains(localId) ?? false
+        else {
+            return logger.warning("log", "left a copy alone, the cluster does not know it", [("folder", directory)])
+        }
+        let configuration = configuration(of: topic, image)
         if let known = state.withLock({ $0.replicas[id] }) {
-            guard known.folder !== folder else { return remove(directory, of: id, folder) }
+            return try resume(id, directory, folder, known, LogConfiguration(configuration, of: id), checkpoints)
+        }
+        guard try folder.isComplete(directory), state.withLock({ $0.failed[id] == nil }) else {
+            return logger.warning("log", "left a copy alone, its log is not here", [("folder", directory)])
+        }
+        try folder.rename(directory, to: folder.directory(of: id))
+        try folder.unmark(folder.directory(of: id))
+        load(id, topic, folder, checkpoints, configuration)
+        logger.warning("log", "ended a move that was interrupted", [("partition", "\(id)"), ("to", folder.path)])
+    }
+
+    /// Goes on with a copy whose log is here.
+    private func resume(
+        _ id: TopicPartition, _ directory: String, _ folder: LogFolder, _ known: (partition: Partition, folder: LogFolder),
+        _ configuration: LogConfiguration, _ checkpoints: LogFolder.Checkpoints
+    ) throws(StorageError) {
+        guard known.folder !== folder, state.withLock({ $0.futures[id] == nil }) else {
+            return remove(directory, of: id, folder)
+        }
+        do throws(StorageError) {
+            try folder.unmark(directory)
             let copy = try openFuture(id, in: directory, folder, configuration, checkpoints)
             known.partition.log.pauseCompaction(true)
             state.withLock { $0.futures[id] = FutureReplica(log: copy, folder: folder, replica: known.partition) }
-            return
+        } catch {
+            if case .file = error { throw error }
+            // There is the log to copy from; it is to be asked for anew.
+            logger.error("log", "a copy is of no use", [("partition", "\(id)"), ("reason", "\(error)")])
+            remove(directory, of: id, folder)
         }
-        guard partition.directory(of: localId) == directoryIds[index] else { return remove(directory, of: id, folder) }
-        guard unopened.isEmpty, folders.allSatisfy({ !$0.standing.isOffline }) else {
-            // The log may be in a folder that cannot be looked into, and have more than the copy.
-            return state.withLock { state in
-                state.failed[id] = Failed(
-                    reason: .file(FileError(.offline, "open", path: directory)), topicId: topic.id, folder: folder,
-                    checkpoints: checkpoints)
-            }
-        }
-        try folder.rename(directory, to: folder.directory(of: id))
-        let replica = try load(
-            id, topicId: topic.id, folder: folder, configuration: configuration, isClean: false, checkpoints: checkpoints)
-        state.withLock { $0.replicas[id] = (replica, folder) }
-        logger.warning("log", "ended a move that was interrupted", [("partition", "\(id)"), ("to", folder.path)])
     }
 }

@@ -37,7 +37,8 @@ extension ReplicaFolders {
             clusterDynamic: image.configuration(.broker, ""), node: node)
     }
 
-    private func load(
+    /// Opens a log that a folder holds; one that cannot be opened stays closed.
+    func load(
         _ id: TopicPartition, _ topic: TopicImage?, _ folder: LogFolder, _ checkpoints: LogFolder.Checkpoints,
         _ configuration: TopicConfiguration?
     ) {

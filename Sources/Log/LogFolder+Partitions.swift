@@ -13,6 +13,7 @@ internal import Environment
 extension LogFolder {
     private static let deletedSuffix = "-delete"
     private static let futureSuffix = "-future"
+    private static let completeName = "copy-complete"
     /// The longest name of a file that Linux takes, in bytes.
     private static let nameMax = 255
     /// The longest name of a topic.
@@ -95,6 +96,21 @@ extension LogFolder {
         let directory = path + "/" + name
         try create(directory, topicId: topicId, fileSystem)
         return directory
+    }
+
+    /// Notes, durably, that a copy lacks nothing: if its log is gone then, it takes its place.
+    package func markComplete(_ copy: String) throws(StorageError) {
+        try CheckpointFile.replace(LogFolder.completeName, in: copy, with: .empty, fileSystem)
+    }
+
+    package func isComplete(_ copy: String) throws(StorageError) -> Bool {
+        try storage { () throws(FileError) in try fileSystem.attributes(copy + "/" + LogFolder.completeName) != nil }
+    }
+
+    /// Takes the mark away; it does no harm where the log is there.
+    package func unmark(_ copy: String) throws(StorageError) {
+        guard try isComplete(copy) else { return }
+        try storage { () throws(FileError) in try fileSystem.remove(copy + "/" + LogFolder.completeName) }
     }
 
     /// The copies that are here, by their partitions.

@@ -27,6 +27,8 @@ extension PartitionLog {
             directorySyncedAt.store(-1, ordering: .relaxed)
             closedAt.store(other.closedAt.load(ordering: .relaxed), ordering: .relaxed)
             recoveryPoint.max(other.recoveryPoint.load(ordering: .acquiring), ordering: .acquiringAndReleasing)
+            syncedBytes.max(appendedBytes.load(ordering: .acquiring), ordering: .relaxed)
+            unsyncedFrom.store(.max, ordering: .relaxed)
             // The copy may hold what the log was compacted of since: it is cleaned from its start.
             compactionStanding.withLock { $0 = CompactionStanding(moves: $0.moves + 1) }
             let copied = other.view

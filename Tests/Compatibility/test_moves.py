@@ -187,7 +187,8 @@ def test_a_change_that_was_interrupted_between_its_names_is_ended(make_folders):
     until(lambda: folders.at_home(target))
     folders.broker.kill()
     # As if the process had ended before the copy got its name, when the former log had lost it.
-    (target / f"{TOPIC}-0").rename(target / f"{TOPIC}-0.{'0' * 32}-future")
+    copy = (target / f"{TOPIC}-0").rename(target / f"{TOPIC}-0.{'0' * 32}-future")
+    (copy / "copy-complete").touch()
     folders.broker.start()
     until(lambda: folders.at_home(target))
     assert records(folders.address) == found
