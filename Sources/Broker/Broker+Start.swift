@@ -140,10 +140,11 @@ extension Broker {
         withState { $0.kraftVersion = level }
     }
 
-    /// Without the metadata log nothing goes on. A start fails by it; later, its folder is offline and ends the node.
+    /// Without the metadata log nothing goes on: a start fails by it, and a node that serves ends.
     private func metadataFailed(_ failure: MetadataFailure) {
         logger.error("metadata", "the metadata log failed", [("reason", "\(failure)")])
-        withState { $0.lifecycle }?.value.fail(.metadata(failure))
+        let isStarting = withState { $0.lifecycle }?.value.fail(.metadata(failure)) ?? false
+        if !isStarting, withState({ !$0.isStopping }) { halt(.metadata(failure)) }
     }
 
     private func describe(_ endpoints: [RegisterBrokerRecord.BrokerEndpoint]) -> NodeLifecycle.Description {

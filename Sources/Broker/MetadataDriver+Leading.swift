@@ -86,8 +86,8 @@ extension MetadataDriver {
             self.sessionTimer = nil
             guard self.isActive, !self.isClosed else { return }
             for broker in self.sessions.overdue(at: self.loop.now) {
-                self.sessions.forget(broker)
                 self.logger.warning("controller", "fences a broker that is silent", [("broker", "\(broker)")])
+                self.sessions.forget(broker)
                 self.append(self.controller.fenceSilent(broker)) { _ in }
             }
             self.watchSessions()

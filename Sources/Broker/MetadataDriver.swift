@@ -167,6 +167,8 @@ final class MetadataDriver {
             do {
                 batch = try write(records, isControl: isControl)
             } catch {
+                // Another that can write is to decide.
+                if quorum.voters.voters.count > 1 { loop.proceed { self.resign() } }
                 return completion(.storage(error))
             }
         }
@@ -194,7 +196,7 @@ final class MetadataDriver {
 
     /// Writes a batch at the end of the log.
     func store(_ batch: RecordBatch) throws(StorageError) {
-        var plan = log.planReplicated([batch])
+        var plan = log.planReplicated([batch], at: loop.now)
         do {
             // What lies before a segment is durable before there is one: a loss of power leaves no hole between two.
             if plan.rolls { try log.sync() }
@@ -272,8 +274,8 @@ final class MetadataDriver {
         guard isNews else { return }
         let voters = quorum.voterHistory.voters(below: image.endOffset)
         snapshots.committed(
-            image, epoch: log.epochs.epoch(at: image.endOffset + -1) ?? epoch,
-            voters: voters.isDynamic ? voters.record : nil, timestamp: lastAppend)
+            image, epoch: quorum.log.epoch(before: image.endOffset), voters: voters.isDynamic ? voters.record : nil,
+            timestamp: lastAppend == .none ? environment.clock.wallClock : lastAppend)
     }
 
     // MARK: End

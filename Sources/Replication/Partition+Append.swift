@@ -109,7 +109,8 @@ extension Partition {
     }
 
     private func append(_ requests: [AppendRequest], _ epoch: LeaderEpoch, on loop: any EventLoop) {
-        let plan = log.plan(requests.count == 1 ? requests[0].batches : requests.flatMap(\.batches), epoch: epoch)
+        let batches = requests.count == 1 ? requests[0].batches : requests.flatMap(\.batches)
+        let plan = log.plan(batches, epoch: epoch, at: loop.now)
         loop.proceed { self.write(plan, for: requests, on: loop) }
     }
 

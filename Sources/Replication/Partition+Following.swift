@@ -72,7 +72,7 @@ extension Partition {
         guard folder.admit(given.batches.reduce(0) { $0 + $1.header.byteCount }) else {
             return end(.failed(.file(FileError(.noSpace, "append", path: folder.path))))
         }
-        var plan = log.planReplicated(given.batches)
+        var plan = log.planReplicated(given.batches, at: loop.now)
         do {
             try log.write(&plan)
             let written = plan
