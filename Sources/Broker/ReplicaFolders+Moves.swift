@@ -171,7 +171,7 @@ extension ReplicaFolders {
     }
 
     private func append(_ batches: [RecordBatch], to log: PartitionLog) throws(StorageError) {
-        var plan = log.planReplicated(batches)
+        var plan = log.planReplicated(batches, at: environment.clock.now)
         do throws(StorageError) {
             try log.write(&plan)
         } catch {

@@ -23,7 +23,7 @@ import Testing
         while true {
             let batches = try log.batches(from: copy.endOffset, countMax: countMax)
             guard !batches.isEmpty else { return }
-            var plan = copy.planReplicated(batches)
+            var plan = copy.planReplicated(batches, at: Instant(nanoseconds: 0))
             try copy.write(&plan)
             copy.publish(plan)
         }

@@ -25,7 +25,7 @@ import Testing
             var builder = RecordBatchBuilder()
             builder.append(timestamp: Timestamp(milliseconds: 1), key: nil, value: ByteSlice([UInt8(epoch)]))
             let batch = try #require(RecordBatch(try builder.finish()))
-            var plan = log.plan([batch], epoch: LeaderEpoch(epoch))
+            var plan = log.plan([batch], epoch: LeaderEpoch(epoch), at: Instant(nanoseconds: 0))
             try log.write(&plan)
             log.publish(plan)
         }
