@@ -81,6 +81,7 @@ enum ApiTable {
         Api(OffsetForLeaderEpochRequest.self, OffsetForLeaderEpochHandler.handle),
         Api(DescribeConfigsRequest.self, DescribeConfigsHandler.handle),
         Api(AlterConfigsRequest.self, AlterConfigsHandler.handle),
+        Api(AlterReplicaLogDirsRequest.self, AlterReplicaLogDirsHandler.handle),
         Api(DescribeLogDirsRequest.self, DescribeLogDirsHandler.handle),
         Api(CreatePartitionsRequest.self, CreatePartitionsHandler.handle),
         Api(IncrementalAlterConfigsRequest.self, IncrementalAlterConfigsHandler.handle),

@@ -57,9 +57,15 @@ extension Broker {
 
     /// Tells the controller where replicas are whose folder the image does not name. Inside its loop.
     func assignDirectories() {
-        guard brokerEpoch >= 0, let link = withState({ $0.link })?.value else { return }
+        guard brokerEpoch >= 0 else { return }
         let found = replicas.takeUnassigned()
         guard !found.isEmpty else { return }
+        assign(found) { _ in }
+    }
+
+    /// The same for some of them; `completion` is told inside the controller's loop whether the controller took all.
+    func assign(_ found: [ReplicaFolders.ReplicaDirectory], _ completion: @escaping (Bool) -> Void) {
+        guard let link = withState({ $0.link })?.value else { return completion(false) }
         let epoch = brokerEpoch
         let request = AssignReplicasToDirsRequest {
             $0.brokerId = nodeId.rawValue
@@ -82,9 +88,19 @@ extension Broker {
             }
         }
         link.send(request, deadline: controllerLoop.now + .seconds(30)) { result in
-            if case .success(let response) = result, !response.errorCode.isError { return }
-            self.logger.error("broker", "cannot assign folders", [("reason", "\(result)")])
+            guard case .success(let response) = result, !response.errorCode.isError else {
+                self.logger.error("broker", "cannot assign folders", [("reason", "\(result)")])
+                return completion(false)
+            }
+            let partitions = response.directories.flatMap(\.topics).flatMap(\.partitions)
+            completion(!partitions.contains { $0.errorCode.isError })
         }
+    }
+
+    /// Takes up moves between folders that were asked for, or left by the last life of the node. Any thread.
+    func lookAtMoves() {
+        guard let moves = withState({ $0.moves }) else { return }
+        moves.confinement.post { moves.value.look() }
     }
 
     /// The node cannot go on, and does nothing more. Nothing is marked as stopped in order.

@@ -75,6 +75,7 @@ extension Broker {
             state.lifecycle = Confined(lifecycle, to: controllerLoop)
             state.inSync = Confined(InSyncChanges(link: link, loop: controllerLoop, broker: self), to: controllerLoop)
             state.membership = Confined(QuorumMembership(driver: driver, link: link), to: controllerLoop)
+            state.moves = Confined(ReplicaMoves(broker: self, loop: controllerLoop), to: controllerLoop)
         }
         lifecycle.start { result in
             switch result {
@@ -97,6 +98,7 @@ extension Broker {
         let outlets = MetadataDriver.Outlets(
             publish: { image, touched, done in
                 self.publish(image, touched) {
+                    self.noteKraftVersion()
                     done()
                     let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
                     lifecycle?.value.imageVisible(image.endOffset)
@@ -126,6 +128,13 @@ extension Broker {
                 fetchBytesMax: node.int("controller.quorum.fetch.max.bytes"),
                 snapshotBytesMax: node.int("controller.quorum.fetch.snapshot.max.bytes")),
             incarnation: replicas.incarnation, logger: logger, outlets: outlets)
+    }
+
+    /// What clients are told of the quorum follows its voters.
+    private func noteKraftVersion() {
+        guard let driver = withState({ $0.driver })?.value else { return }
+        let level = driver.kraftVersion
+        withState { $0.kraftVersion = level }
     }
 
     /// Without the metadata log nothing goes on: a start fails by it, and a node that serves ends.
@@ -265,6 +274,7 @@ extension Broker {
         beginElections()
         beginLooking()
         beginMaintenance()
+        lookAtMoves()
     }
 
     /// Runs `action` inside the controller's loop again and again, as long as the node serves.

@@ -41,6 +41,7 @@ package final class Broker: Sendable {
     let logger: Logger
     let replicas: ReplicaFolders
     let identity: MetaProperties
+    let quotas: ReplicationQuotas
     /// Called once, on any thread, when the node cannot go on: its process is to end.
     let onHalt: @Sendable (StartFailure) -> Void
     private let state: Mutex<State>
@@ -53,10 +54,14 @@ package final class Broker: Sendable {
         var link: Confined<ControllerLink>?
         var lifecycle: Confined<NodeLifecycle>?
         var membership: Confined<QuorumMembership>?
+        /// Moves replicas between the log folders.
+        var moves: Confined<ReplicaMoves>?
         /// The controller of this node decides for the cluster.
         var isActiveController = false
         /// Who leads the quorum.
         var quorumLeader = NodeId.none
+        /// 1 where the log names the voters of the quorum, 0 where the configuration does.
+        var kraftVersion: Int16 = 1
         var listeners: [any ListeningSocket] = []
         var connections = 0
         var held: [HeldConnection] = []
@@ -83,6 +88,7 @@ package final class Broker: Sendable {
         self.logger = logger
         self.replicas = replicas
         self.identity = identity
+        quotas = ReplicationQuotas(node)
         self.onHalt = onHalt
         state = Mutex(State(view: view))
     }

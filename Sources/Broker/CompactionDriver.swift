@@ -137,7 +137,8 @@ extension ReplicaFolders {
         for entry in all() where !busy.contains(entry.id) {
             let log = entry.partition.log
             let configuration = log.configuration
-            guard configuration.isCompacted, !log.compaction.isUncleanable else { continue }
+            let standing = log.compaction
+            guard configuration.isCompacted, !standing.isUncleanable, !standing.isPaused else { continue }
             guarded(log) { () throws(StorageError) in
                 let range = try log.cleanableRange(stable: entry.partition.lastStableOffset, now: now)
                 if range.isDue(configuration) { candidates.append((entry.partition, range)) }
@@ -164,7 +165,7 @@ extension ReplicaFolders {
                 progress = .moved(step.bytes)
                 return
             }
-            run.log.compaction.cleaned = cleaned
+            run.log.noteCleaned(below: cleaned, by: run)
             try self.writeCleaned()
             let totals = run.totals
             self.logger.info(

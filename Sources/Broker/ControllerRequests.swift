@@ -128,7 +128,20 @@ extension UnregisterControllerRequest: ControllerRequest {
 
 extension UpdateFeaturesRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
-        driver.submit({ $0.updateFeatures(self) }, completion: completion)
+        let decision = driver.controller.updateFeatures(self, kraftVersion: driver.kraftVersion)
+        let isUpgrade = featureUpdates.contains { $0.feature == "kraft.version" && $0.maxVersionLevel != driver.kraftVersion }
+        guard isUpgrade, !decision.reply.errorCode.isError, !validateOnly else {
+            return driver.submit({ _ in decision }, completion: completion)
+        }
+        // The quorum's own level is no record of metadata: the voters are named with their folders (KIP-853).
+        driver.changeVoters(.name, deadline: driver.loop.now + .milliseconds(Int64(max(0, timeoutMs)))) { error in
+            guard error == nil else {
+                var response = self.refusal(.invalidUpdateVersion)
+                response.errorMessage = "The voters cannot be named now: all of them must have fetched from the leader."
+                return completion(error == .notLeader ? .failure(.notController) : .success(response))
+            }
+            driver.submit({ $0.updateFeatures(self, kraftVersion: driver.kraftVersion) }, completion: completion)
+        }
     }
 
     func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }

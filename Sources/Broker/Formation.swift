@@ -12,7 +12,7 @@ internal import Raft
 internal import WireProtocol
 
 package struct Formation: Sendable {
-    package enum Voters: Sendable {
+    package enum Voters: Hashable, Sendable {
         /// The node alone.
         case standalone
         /// All that stand there, as `ID@HOST:PORT:DIRECTORY`.
@@ -49,6 +49,23 @@ package struct Formation: Sendable {
                     + " --no-initial-controllers of martlet storage format does")
         }
         return Formation(voters: .standalone)
+    }
+
+    /// Takes the level of kraft.version that was asked for. At 0 the configuration names the voters, and no option may; at 1 an
+    /// option says what the log begins with. `isDynamic`: there was such an option.
+    package mutating func setKraftVersion(_ level: Int16, isDynamic: Bool, _ node: NodeConfiguration) throws(StartFailure) {
+        let options = "--standalone, --initial-controllers or --no-initial-controllers"
+        switch level {
+        case 0:
+            guard !isDynamic else { throw .refused("with kraft.version=0 there is no \(options): the configuration names the voters") }
+            guard !node.configuredVoters.isEmpty || !node.isController else {
+                throw .refused("with kraft.version=0 controller.quorum.voters must name the voters")
+            }
+            voters = .none
+        case 1:
+            guard isDynamic || voters != .none else { throw .refused("kraft.version=1 needs \(options)") }
+        default: throw .refused("kraft.version has levels 0 to 1, and \(level) was asked for")
+        }
     }
 
     /// The level of metadata.version that belongs to a release, such as `4.1` or `4.1-IV0`.

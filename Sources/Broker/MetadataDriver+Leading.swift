@@ -28,7 +28,7 @@ extension MetadataDriver {
         var records = [ControlType.leaderChange.record(change)]
         let voters = dueVoters
         if let voters {
-            records.append(ControlType.kraftVersion.record(KRaftVersionRecord { $0.kRaftVersion = 1 }))
+            records.append(MetadataDriver.kraftVersionRecord)
             records.append(ControlType.voters.record(voters.record))
         }
         let everything = Touched(topics: [], everything: true)
@@ -45,6 +45,9 @@ extension MetadataDriver {
         watchSessions()
         keepMoving()
     }
+
+    /// From here on the log names the voters.
+    private static let kraftVersionRecord = ControlType.kraftVersion.record(KRaftVersionRecord { $0.kRaftVersion = 1 })
 
     /// The voters, if the log does not name them yet or not with the endpoint that this node has now.
     private var dueVoters: VoterSet? {
@@ -67,7 +70,9 @@ extension MetadataDriver {
 
     func append(_ voters: VoterSet) {
         guard isActive else { return }
-        append([ControlType.voters.record(voters.record)], isControl: true, touched: Touched(), voters: voters) { _ in }
+        var records = [ControlType.voters.record(voters.record)]
+        if !quorum.voters.isDynamic { records.insert(MetadataDriver.kraftVersionRecord, at: 0) }
+        append(records, isControl: true, touched: Touched(), voters: voters) { _ in }
     }
 
     // MARK: Sessions

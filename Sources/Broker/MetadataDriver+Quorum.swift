@@ -50,12 +50,17 @@ extension MetadataDriver {
         carryOut(quorum.receive(request, token: token, now: loop.now))
     }
 
-    /// Changes the voters; `completion` when that is committed or cannot be.
-    func changeVoters(_ change: VoterChange, deadline: Instant, completion: @escaping (VoterChangeError?) -> Void) {
+    /// Changes the voters; `completion` when that is committed, or only written if that is enough, or cannot be.
+    func changeVoters(
+        _ change: VoterChange, deadline: Instant, answersWhenWritten: Bool = false,
+        completion: @escaping (VoterChangeError?) -> Void
+    ) {
         let token = nextToken
         nextToken += 1
         changeReplies[token] = completion
-        carryOut(quorum.changeVoters(change, token: token, deadline: deadline, now: loop.now))
+        carryOut(
+            quorum.changeVoters(
+                change, token: token, deadline: deadline, answersWhenWritten: answersWhenWritten, now: loop.now))
     }
 
     /// Gives up leading, as far as this replica does.

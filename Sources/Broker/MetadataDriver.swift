@@ -137,6 +137,8 @@ final class MetadataDriver {
 
     var epoch: LeaderEpoch { quorum.epoch }
     var committedEnd: Offset { quorum.highWatermark }
+    /// 1 where the log names the voters, 0 where the configuration does.
+    var kraftVersion: Int16 { quorum.voters.isDynamic ? 1 : 0 }
     /// The offset that the next record will have.
     var nextOffset: Offset { log.endOffset }
 

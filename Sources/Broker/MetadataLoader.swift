@@ -38,9 +38,7 @@ struct MetadataLoader: Sendable {
     private let node: NodeConfiguration
     private let store: MetadataStore
     private let logger: Logger
-    private var image: ClusterImage
-    /// The voters that the configuration or the snapshot names, and those of the log.
-    private var voters: VoterHistory
+    private var replay: MetadataReplay
     private var replayedBytes = 0
 
     init(folder: LogFolder, identity: MetaProperties, node: NodeConfiguration, logger: Logger) {
@@ -49,8 +47,8 @@ struct MetadataLoader: Sendable {
         self.node = node
         self.logger = logger
         store = MetadataStore(folder: folder.path, folder.fileSystem)
-        image = ClusterImage(clusterId: identity.clusterId)
-        voters = VoterHistory(node.staticVoters)
+        replay = MetadataReplay(
+            ClusterImage(clusterId: identity.clusterId), voters: VoterHistory(node.staticVoters), directory: store.directory)
     }
 
     mutating func load(seed: UInt64) throws(StorageError) -> LoadedMetadata {
@@ -58,7 +56,7 @@ struct MetadataLoader: Sendable {
         let state = try store.readState()
         let start = try LogVerification.segments(in: store.directory, folder.fileSystem).first
         let snapshot = try newestSnapshot(reaching: start ?? .zero)
-        let bootstrap = try replay(snapshot)
+        let bootstrap = try take(snapshot)
         let end = snapshot?.file.end ?? .zero
         let log = try openLog(start: start, snapshot: end, epochMax: state.epoch)
         // A snapshot of the leader came, and the process ended before it took the place of the log; or the tail was lost of
@@ -70,13 +68,13 @@ struct MetadataLoader: Sendable {
         // What a process left that was killed is in no way durable yet.
         if !folder.isClean { try log.sync() }
         let quorum = Quorum(
-            local: ReplicaKey(id: identity.nodeId, directory: identity.directoryId), voters: voters, state: state,
+            local: ReplicaKey(id: identity.nodeId, directory: identity.directoryId), voters: replay.voters, state: state,
             log: LogOutline(
                 start: log.startOffset, end: log.endOffset, epochs: log.epochs.entries.map { ($0.epoch, $0.start) },
                 snapshot: id), settings: QuorumSettings(node), seed: seed)
         return LoadedMetadata(
             store: store, loader: MetadataLoader(folder: folder, identity: identity, node: node, logger: logger), log: log,
-            controller: Controller(image: image, node: node, seed: seed), quorum: quorum, bootstrap: bootstrap,
+            controller: Controller(image: replay.image, node: node, seed: seed), quorum: quorum, bootstrap: bootstrap,
             bytesBehindSnapshot: replayedBytes)
     }
 
@@ -84,21 +82,18 @@ struct MetadataLoader: Sendable {
     func reload(_ log: PartitionLog) throws(StorageError) -> ReloadedMetadata {
         var fresh = self
         let snapshot = try fresh.newestSnapshot(reaching: log.startOffset)
-        _ = try fresh.replay(snapshot)
+        _ = try fresh.take(snapshot)
         try fresh.replayLog(log, from: snapshot?.file.end ?? .zero)
         return ReloadedMetadata(
-            image: fresh.image, snapshotVoters: fresh.voters.voters(below: .zero))
+            image: fresh.replay.image, snapshotVoters: fresh.replay.voters.voters(below: .zero))
     }
 
     /// Replays the snapshot; answers what formatting wrote.
-    private mutating func replay(
+    private mutating func take(
         _ snapshot: (file: MetadataStore.SnapshotFile, batches: [RecordBatch])?
     ) throws(StorageError) -> [VersionedRecord] {
         guard let snapshot else { return [] }
-        if snapshot.file.end == .zero { return try formatted(snapshot.batches) }
-        for batch in snapshot.batches { try replay(batch, isSnapshot: true) }
-        image.skip(to: snapshot.file.end)
-        return []
+        return try replay.take(snapshot.batches, endingAt: snapshot.file.end)
     }
 
     /// The newest snapshot that is whole, of those that the log continues. One that is not gives way to an older one,
@@ -132,7 +127,7 @@ struct MetadataLoader: Sendable {
         start: Offset?, snapshot: Offset, epochMax: LeaderEpoch
     ) throws(StorageError) -> PartitionLog {
         let noted = try folder.readCheckpoints().recoveryPoints[MetadataStore.partition] ?? .zero
-        let recoveryPoint = voters.latest.voters.count > 1 ? noted : max(noted, snapshot)
+        let recoveryPoint = replay.voters.latest.voters.count > 1 ? noted : max(noted, snapshot)
         if start == nil, noted > snapshot {
             throw .malformed(path: store.directory, reason: "the log is gone and was durable below \(noted)")
         }
@@ -157,21 +152,6 @@ struct MetadataLoader: Sendable {
         return try loader.load(startOffset: start == nil ? snapshot : .zero)
     }
 
-    private mutating func formatted(_ batches: [RecordBatch]) throws(StorageError) -> [VersionedRecord] {
-        var records: [VersionedRecord] = []
-        for batch in batches {
-            for (_, record) in try decode(batch) {
-                if batch.header.isControl {
-                    try control(record, at: nil)
-                } else if let value = record.value {
-                    records.append(
-                        VersionedRecord(try metadata(value), MetadataRecord.version(of: ByteSlice(value)) ?? 0))
-                }
-            }
-        }
-        return records
-    }
-
     private mutating func replayLog(_ log: PartitionLog, from start: Offset) throws(StorageError) {
         let view = log.view
         for (index, segment) in view.segments.enumerated() {
@@ -183,54 +163,11 @@ struct MetadataLoader: Sendable {
             while let batch = try scanner.next() {
                 guard batch.header.lastOffset >= start else { continue }
                 replayedBytes += batch.bytes.count
-                try replay(batch, isSnapshot: false)
+                try replay.take(batch)
             }
             if let fault = scanner.fault {
                 throw .corrupt(path: file.path, position: scanner.position, reason: fault.description)
             }
         }
-    }
-
-    /// Offsets inside a snapshot are its own; what counts is where it ends.
-    private mutating func replay(_ batch: RecordBatch, isSnapshot: Bool) throws(StorageError) {
-        for (offset, record) in try decode(batch) {
-            if batch.header.isControl {
-                try control(record, at: isSnapshot ? nil : offset)
-                if !isSnapshot { image.skip(to: offset + 1) }
-            } else if let value = record.value {
-                image.replay(try metadata(value), at: isSnapshot ? .none : offset)
-            }
-        }
-    }
-
-    /// `offset`: where the record stands in the log; nil in a snapshot.
-    private mutating func control(_ record: PlainRecord, at offset: Offset?) throws(StorageError) {
-        guard ControlType(key: record.key) == .voters, let value = record.value else { return }
-        do {
-            let found = VoterSet(try VotersRecord(decoding: ByteSlice(value), version: 0))
-            if let offset { voters.append(found, at: offset) } else { voters = VoterHistory(found) }
-        } catch {
-            throw malformed(error)
-        }
-    }
-
-    private func decode(_ batch: RecordBatch) throws(StorageError) -> [(offset: Offset, record: PlainRecord)] {
-        do {
-            return try batch.plainRecords()
-        } catch {
-            throw .malformed(path: store.directory, reason: "a batch at \(batch.header.baseOffset): \(error)")
-        }
-    }
-
-    private func metadata(_ value: [UInt8]) throws(StorageError) -> MetadataRecord {
-        do {
-            return try MetadataRecord(decoding: ByteSlice(value))
-        } catch {
-            throw malformed(error)
-        }
-    }
-
-    private func malformed(_ error: DecodeError) -> StorageError {
-        .malformed(path: store.directory, reason: error.description)
     }
 }

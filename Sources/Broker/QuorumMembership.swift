@@ -17,6 +17,8 @@ final class QuorumMembership {
     private let link: ControllerLink
     private let loop: any EventLoop
     private var isUnderWay = false
+    /// An older leader knows no answer but that of a committed change.
+    private var waitsForCommit = false
 
     init(driver: MetadataDriver, link: ControllerLink) {
         self.driver = driver
@@ -39,7 +41,8 @@ final class QuorumMembership {
 
     private func send(_ request: some ControllerRequest) {
         isUnderWay = true
-        link.send(request, deadline: loop.now + .seconds(10)) { _ in
+        link.send(request, deadline: loop.now + .seconds(10)) { result in
+            if case .failure(.unsupported) = result { self.waitsForCommit = true }
             // Whether it is done shows in the voters that the log names.
             _ = self.loop.schedule(at: self.loop.now + QuorumMembership.pause) {
                 self.isUnderWay = false
@@ -71,6 +74,8 @@ final class QuorumMembership {
         return AddRaftVoterRequest {
             $0.clusterId = driver.speaker.clusterId
             $0.timeoutMs = 10_000
+            // The commit may need the fetches of this very replica.
+            $0.ackWhenCommitted = waitsForCommit
             $0.voterId = key.id.rawValue
             $0.voterDirectoryId = key.directory
             $0.listeners = endpoints.map { endpoint in

@@ -31,6 +31,10 @@ extension ReplicaFetcher {
             log(entry, "the leader sent a damaged batch", [("offset", "\(asked.offset)")])
             return rest(id, entry.epoch)
         }
+        followed[id]?.leaderHighWatermark = Offset(data.highWatermark)
+        if entry.isThrottled {
+            broker.quotas.follower.record(batches.reduce(0) { $0 + $1.header.byteCount }, at: loop.now)
+        }
         let given = ReplicatedBatches(
             batches: batches, epoch: entry.epoch, highWatermark: Offset(data.highWatermark),
             startOffset: Offset(data.logStartOffset))

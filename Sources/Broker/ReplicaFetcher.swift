@@ -30,6 +30,10 @@ final class ReplicaFetcher {
         let epoch: LeaderEpoch
         /// Not to be asked for before.
         var retryAt: Instant?
+        /// Counts against the follower's quota, and waits for it while it is not in sync.
+        var isThrottled = false
+        /// The high watermark that the leader told last: who has all below it is in sync.
+        var leaderHighWatermark: Offset?
         /// Its log is being cut, or looked for the place to begin anew.
         var isAway = false
     }
@@ -58,9 +62,10 @@ final class ReplicaFetcher {
 
     // MARK: Partitions
 
-    func follow(_ id: FollowedId, _ replica: Partition, _ epoch: LeaderEpoch) {
+    func follow(_ id: FollowedId, _ replica: Partition, _ epoch: LeaderEpoch, isThrottled: Bool) {
+        defer { followed[id]?.isThrottled = isThrottled }
         guard followed[id]?.epoch != epoch || followed[id]?.replica !== replica else { return }
-        followed[id] = Followed(replica: replica, epoch: epoch)
+        followed[id] = Followed(replica: replica, epoch: epoch, isThrottled: isThrottled)
         proceed()
     }
 
@@ -83,7 +88,7 @@ final class ReplicaFetcher {
     /// Leaves a partition alone for a while.
     func rest(_ id: FollowedId, _ epoch: LeaderEpoch) {
         guard current(id, epoch) != nil else { return }
-        followed[id]?.retryAt = loop.now + .milliseconds(Int64(broker.node.int("replica.fetch.backoff.ms")))
+        followed[id]?.retryAt = loop.now + fetchBackoff
     }
 
     // MARK: Rounds
@@ -99,7 +104,11 @@ final class ReplicaFetcher {
             if let retryAt = entry.retryAt, retryAt > loop.now {
                 nextRetry = min(nextRetry, retryAt)
             } else if let position = entry.replica.position(in: entry.epoch) {
-                positions.append((id, position))
+                if isHeldBack(entry, position) {
+                    nextRetry = min(nextRetry, loop.now + fetchBackoff)
+                } else {
+                    positions.append((id, position))
+                }
             } else {
                 // Its role has not begun; that is a matter of moments.
                 nextRetry = min(nextRetry, loop.now + ReplicaFetcher.rolePause)
@@ -112,6 +121,14 @@ final class ReplicaFetcher {
     }
 
     private static let rolePause: Duration = .milliseconds(10)
+
+    private var fetchBackoff: Duration { .milliseconds(Int64(broker.node.int("replica.fetch.backoff.ms"))) }
+
+    /// Whether a throttled replica that is not in sync waits for the quota (KIP-73).
+    private func isHeldBack(_ entry: Followed, _ position: FollowerPosition) -> Bool {
+        guard entry.isThrottled, entry.leaderHighWatermark.map({ position.offset < $0 }) ?? true else { return false }
+        return broker.quotas.follower.isExceeded(broker, at: loop.now)
+    }
 
     private func wait(until instant: Instant) {
         guard instant < .distantFuture else { return }

@@ -16,6 +16,14 @@ final class ReplicaFetchers {
         var number: Int
     }
 
+    /// A replica here that follows, and with which fetcher.
+    private struct Wanted {
+        var key: Key
+        var replica: Partition
+        var epoch: LeaderEpoch
+        var isThrottled: Bool
+    }
+
     private let loop: any EventLoop
     private let broker: Broker
     private let perLeader: Int
@@ -39,21 +47,24 @@ final class ReplicaFetchers {
                 fetchers[key]?.remove(FollowedId(topicId: id, partition: index))
             }
             for (index, entry) in wanted.sorted(by: { $0.key < $1.key }) {
-                fetcher(entry.key).follow(FollowedId(topicId: id, partition: index), entry.replica, entry.epoch)
+                fetcher(entry.key).follow(
+                    FollowedId(topicId: id, partition: index), entry.replica, entry.epoch, isThrottled: entry.isThrottled)
             }
             placed[id] = wanted.isEmpty ? nil : wanted.mapValues(\.key)
         }
     }
 
-    private func followed(_ topic: TopicView) -> [Int32: (key: Key, replica: Partition, epoch: LeaderEpoch)] {
-        var found: [Int32: (key: Key, replica: Partition, epoch: LeaderEpoch)] = [:]
+    private func followed(_ topic: TopicView) -> [Int32: Wanted] {
+        var found: [Int32: Wanted] = [:]
         for (index, replica) in topic.replicas {
             guard let partition = topic.image.partitions[index], partition.leader != .none,
                 partition.leader != broker.nodeId
             else { continue }
             let key = Key(leader: partition.leader, number: Int(index) % perLeader)
             guard (Int(key.leader.rawValue) + key.number) % broker.environment.loops.count == loop.index else { continue }
-            found[index] = (key, replica, partition.leaderEpoch)
+            found[index] = Wanted(
+                key: key, replica: replica, epoch: partition.leaderEpoch,
+                isThrottled: topic.isThrottledFollower(index, on: broker.nodeId))
         }
         return found
     }

@@ -49,7 +49,7 @@ extension ReplicaFolders {
     }
 
     private func checkpoints(of folder: LogFolder) -> LogFolder.Checkpoints {
-        let (replicas, failed) = state.withLock { ($0.replicas, $0.failed) }
+        let (replicas, failed, futures) = state.withLock { ($0.replicas, $0.failed, $0.futures) }
         var checkpoints = LogFolder.Checkpoints()
         if metadata.directory == folder.directory(of: metadata.partition) {
             checkpoints.recoveryPoints[metadata.partition] = Offset(metadata.recoveryPoint.load(ordering: .acquiring))
@@ -60,6 +60,13 @@ extension ReplicaFolders {
             checkpoints.highWatermarks[id] = entry.partition.highWatermark
             let view = log.view
             if view.startOffset > view.segments[0].base { checkpoints.startOffsets[id] = view.startOffset }
+        }
+        // A copy's replica is in another folder.
+        for (id, future) in futures where future.folder === folder {
+            let view = future.log.view
+            checkpoints.recoveryPoints[id] = Offset(future.log.recoveryPoint.load(ordering: .acquiring))
+            checkpoints.highWatermarks[id] = min(future.replica.highWatermark, view.end)
+            checkpoints.startOffsets[id] = view.startOffset
         }
         for (id, entry) in failed where entry.folder === folder {
             checkpoints.recoveryPoints[id] = entry.checkpoints.recoveryPoints[id]

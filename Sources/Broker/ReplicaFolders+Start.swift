@@ -12,6 +12,7 @@ extension ReplicaFolders {
     /// Opens every log that a folder holds and the image knows; others are reported and left alone.
     func loadAll(_ image: ClusterImage) throws(StorageError) {
         for folder in folders { try orOffline(folder) { () throws(StorageError) in try self.loadAll(of: folder, image) } }
+        try resumeMoves(image)
     }
 
     private func loadAll(of folder: LogFolder, _ image: ClusterImage) throws(StorageError) {
@@ -36,7 +37,8 @@ extension ReplicaFolders {
             clusterDynamic: image.configuration(.broker, ""), node: node)
     }
 
-    private func load(
+    /// Opens a log that a folder holds; one that cannot be opened stays closed.
+    func load(
         _ id: TopicPartition, _ topic: TopicImage?, _ folder: LogFolder, _ checkpoints: LogFolder.Checkpoints,
         _ configuration: TopicConfiguration?
     ) {
@@ -61,9 +63,11 @@ extension ReplicaFolders {
     /// Closes every log. Nothing may be appended any more.
     func closeLogs() throws(StorageError) {
         var failure: StorageError?
+        // What is copied is copied on by the next life.
+        for id in moving { future(of: id)?.future.log.endMaintenance() }
+        for entry in all() { entry.partition.log.endMaintenance() }
         for folder in folders where !folder.standing.isOffline {
             let logs = all().filter { $0.folder === folder }.map(\.partition.log)
-            for log in logs { log.endMaintenance() }
             if logs.count >= LogFolder.sharedSyncMin, let disk = folder.disk {
                 failure = close(logs, SyncBatch(folder.fileSystem, disk)) ?? failure
             } else {

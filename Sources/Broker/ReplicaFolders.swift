@@ -22,6 +22,10 @@ final class ReplicaFolders: Sendable {
         var refused: Set<Uuid> = []
         /// Replicas whose folder is not the one that the image names.
         var unassigned: [ReplicaDirectory] = []
+        /// Copies of replicas that are to be in another folder.
+        var futures: [TopicPartition: FutureReplica] = [:]
+        /// Folders that replicas are to be in which are not here yet.
+        var preferred: [TopicPartition: LogFolder] = [:]
         var isClosed = false
         /// The registration of this life of the node has been seen.
         var isRegistered = false
@@ -52,6 +56,8 @@ final class ReplicaFolders: Sendable {
     /// Names this life of the node to the cluster.
     let incarnation: Uuid
     let state = Mutex(State())
+    /// The turn of those who begin moves.
+    let moveTurn = Mutex(())
     let logger: Logger
     let handles: SegmentHandles
     let maintenance: LogMaintenance
@@ -135,7 +141,7 @@ final class ReplicaFolders: Sendable {
     }
 
     /// Checkpoints are by name; those of a deleted topic must not be taken for those of a new one.
-    private func forgetCheckpoints() {
+    func forgetCheckpoints() {
         do {
             try writeCheckpoints()
             try writeCleaned()
@@ -238,7 +244,7 @@ final class ReplicaFolders: Sendable {
             }
             return replica
         }
-        let folder = try folder(for: partition)
+        let folder = try folder(for: partition, id)
         let isThere = try storage { () throws(FileError) in
             try folder.fileSystem.attributes(folder.directory(of: id)) != nil
         }
@@ -256,9 +262,12 @@ final class ReplicaFolders: Sendable {
         return replica
     }
 
-    /// The folder that the image assigns to this replica, else the one with the fewest replicas.
-    private func folder(for partition: PartitionImage) throws(StorageError) -> LogFolder {
+    /// The folder that the image assigns to this replica, else the one that somebody asked for, else the one with the fewest
+    /// replicas.
+    private func folder(for partition: PartitionImage, _ id: TopicPartition) throws(StorageError) -> LogFolder {
         if let index = assignedFolder(partition) { return folders[index] }
+        let preferred = state.withLock { $0.preferred.removeValue(forKey: id) }
+        if let preferred, !preferred.standing.isOffline { return preferred }
         let usable = folders.filter { !$0.standing.isOffline }
         // What is not new may lie in a folder that cannot be looked into.
         let isNew = partition.leaderEpoch.rawValue == 0 && partition.partitionEpoch == 0
@@ -310,18 +319,20 @@ final class ReplicaFolders: Sendable {
                         logger.error("log", "cannot sync", [("partition", "\(id)"), ("reason", "\(error)")])
                     }
                 }
-            }, onSyncDue: { [syncs = syncs(of: folder)] partition in syncs.add(partition) })
-    }
-
-    private func syncs(of folder: LogFolder) -> SyncQueue {
-        guard let index = folders.firstIndex(where: { $0 === folder }) else { preconditionFailure("a folder of others") }
-        return syncs[index]
+            },
+            onSyncDue: { [syncs, folders] partition in
+                // A replica may have moved since it was opened.
+                let standing = partition.folder
+                guard let index = folders.firstIndex(where: { $0.standing === standing }) else { return }
+                syncs[index].add(partition)
+            })
     }
 
     private func retire(_ topic: TopicView) {
         for (index, _) in topic.replicas.sorted(by: { $0.key < $1.key }) {
             let id = TopicPartition(topic.name, index)
             topic.replicas[index]?.resign()
+            dropFuture(of: id)
             let gone = state.withLock { state in
                 state.replicas[id]?.partition.topicId == topic.id ? state.replicas.removeValue(forKey: id) : nil
             }
@@ -375,7 +386,12 @@ extension ReplicaFolders {
             return gone.map(\.value.partition)
         }
         for partition in gone { partition.resign() }
+        for id in moving where future(of: id).map({ isLost($0.future) }) ?? false { dropFuture(of: id) }
         return Set(gone.map(\.topicId))
+    }
+
+    private func isLost(_ future: FutureReplica) -> Bool {
+        future.folder.standing.isOffline || future.replica.folder.isOffline
     }
 
     /// Whether something is to be tried again.
@@ -384,7 +400,25 @@ extension ReplicaFolders {
     private func noteDirectory(of id: TopicPartition, topicId: Uuid, _ partition: PartitionImage) {
         state.withLock { state in
             guard let folder = state.replicas[id]?.folder, let index = folders.firstIndex(where: { $0 === folder }),
-                partition.directory(of: localId) != directoryIds[index]
+                case let named = partition.directory(of: localId), named != directoryIds[index]
+            else { return }
+            // The controller is told first, and the replica is there a little later.
+            if let future = state.futures[id]?.folder, let target = folders.firstIndex(where: { $0 === future }),
+                named == directoryIds[target]
+            {
+                return
+            }
+            state.unassigned.append(
+                ReplicaDirectory(topicId: topicId, partition: id.partition, directory: directoryIds[index]))
+        }
+    }
+
+    /// Has the controller told where `id` is.
+    func noteUnassigned(_ id: TopicPartition) {
+        state.withLock { state in
+            let (known, failed) = (state.replicas[id], state.failed[id])
+            guard let topicId = known?.partition.topicId ?? failed?.topicId,
+                let index = folders.firstIndex(where: { $0 === known?.folder ?? failed?.folder })
             else { return }
             state.unassigned.append(
                 ReplicaDirectory(topicId: topicId, partition: id.partition, directory: directoryIds[index]))

@@ -54,13 +54,13 @@ quota.window.num | int | 11 | 1.. | r | later | Samples of a quota.
 quota.window.size.seconds | int | 1 | 1.. | r | later | The length of a sample.
 controller.quota.window.num | int | 11 | 1.. | r | later | Samples of the quota of the controller.
 controller.quota.window.size.seconds | int | 1 | 1.. | r | later | The length of such a sample.
-replication.quota.window.num | int | 11 | 1.. | r | later | Samples of the replication quota.
-replication.quota.window.size.seconds | int | 1 | 1.. | r | later | The length of such a sample.
-alter.log.dirs.replication.quota.window.num | int | 11 | 1.. | r | later | Samples of the quota of moves between folders.
-alter.log.dirs.replication.quota.window.size.seconds | int | 1 | 1.. | r | later | The length of such a sample.
-leader.replication.throttled.rate | long | 9223372036854775807 | 0.. | b | later | Bytes a second that leaders send to throttled replicas.
-follower.replication.throttled.rate | long | 9223372036854775807 | 0.. | b | later | Bytes a second that throttled followers take.
-replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | b | later | Bytes a second of moves between folders.
+replication.quota.window.num | int | 11 | 1.. | r | works | Samples of the replication quota.
+replication.quota.window.size.seconds | int | 1 | 1.. | r | works | The length of such a sample.
+alter.log.dirs.replication.quota.window.num | int | 11 | 1.. | r | works | Samples of the quota of moves between folders.
+alter.log.dirs.replication.quota.window.size.seconds | int | 1 | 1.. | r | works | The length of such a sample.
+leader.replication.throttled.rate | long | 9223372036854775807 | 0.. | b | works | Bytes a second that leaders send to throttled replicas.
+follower.replication.throttled.rate | long | 9223372036854775807 | 0.. | b | works | Bytes a second that throttled followers take.
+replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | b | works | Bytes a second of moves between folders.
 
 """
 
@@ -69,7 +69,7 @@ let tuningKeys = """
 num.network.threads | int | 3 | 1.. | c | pointless | Threads that read and write connections.
 num.io.threads | int | 8 | 1.. | c | pointless | Threads that carry out requests.
 num.replica.fetchers | int | 1 | | c | works | Connections to each leader for the replicas that follow it; read at start.
-num.replica.alter.log.dirs.threads | ~int | | | r | pointless | Threads that move replicas between folders.
+num.replica.alter.log.dirs.threads | ~int | | | r | works | So many replicas are copied to other folders at once; as many as there are folders if not set.
 background.threads | int | 10 | 1.. | c | pointless | Threads for background work.
 metric.reporters | list | "" | | c | pointless | Classes that report metrics.
 metrics.num.samples | int | 2 | 1.. | r | pointless | Samples of a metric.

@@ -19,6 +19,10 @@ extension ConfigurationKey {
         case .string, .password:
             if case .oneOf(let choices) = range, !choices.contains(text) { return choiceReason(choices) }
             return nil
+        case .list where range == .replicas:
+            return ThrottledReplicas(text) == nil
+                ? "\(name) must be the literal '*' or a list of replicas in the following format:"
+                    + " [partitionId]:[brokerId],[partitionId]:[brokerId],..." : nil
         case .list:
             guard case .oneOf(let choices) = range else { return nil }
             return splitList(text).allSatisfy(choices.contains) ? nil : choiceReason(choices)

@@ -7,7 +7,7 @@
 //
 //   type     bool int long double string list password; `~` before it: null is allowed
 //   default  empty: none (for a required or nullable key); "" : the empty string
-//   range    lowest..highest (either may be missing), or a choice a,b,c, or empty
+//   range    lowest..highest (either may be missing), or a choice a,b,c, or P:B for replicas, or empty
 //   mode     r read at start only; b dynamic per broker; c dynamic for the cluster as a whole
 //   support  works; pointless (there is nothing here that it could tune); later (not built, only sizes or tunes);
 //            refused (not built, and its absence would weaken security or durability)
@@ -32,6 +32,8 @@ package struct ConfigurationKey: Sendable {
         case any
         case between(Double?, Double?)
         case oneOf([String])
+        /// Replicas, as `ThrottledReplicas` reads them.
+        case replicas
     }
 
     package let name: String
@@ -61,6 +63,7 @@ package struct ConfigurationKey: Sendable {
 
     private static func range(_ text: String) -> Range? {
         if text.isEmpty { return .any }
+        if text == "P:B" { return .replicas }
         guard let dots = text.firstRange(of: "..") else { return .oneOf(text.split(separator: ",").map(String.init)) }
         let low = text[..<dots.lowerBound]
         let high = text[dots.upperBound...]

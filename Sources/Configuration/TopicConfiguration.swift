@@ -34,6 +34,9 @@ package struct TopicConfiguration: Hashable, Sendable {
     package var flushRecords: Int64 = .max
     /// How long records may be unsynced; the greatest value is for ever.
     package var flushMilliseconds: Int64 = .max
+    /// Replicas that are throttled where they lead, and where they follow.
+    package var throttledLeaders = ThrottledReplicas()
+    package var throttledFollowers = ThrottledReplicas()
 
     /// The settings that follow from the topic's own values, the dynamic values of the broker and of the cluster, and
     /// the node's configuration, in this order of precedence.
@@ -45,6 +48,7 @@ package struct TopicConfiguration: Hashable, Sendable {
             topic: topic, brokerDynamic: brokerDynamic, clusterDynamic: clusterDynamic, node: node)
         func int(_ key: String) -> Int { layers[key].flatMap(wholeNumber) ?? 0 }
         func long(_ key: String) -> Int64 { Int64(int(key)) }
+        func replicas(_ key: String) -> ThrottledReplicas { layers[key].flatMap { ThrottledReplicas($0) } ?? ThrottledReplicas() }
         compression = layers["compression.type"].flatMap(Compression.init(rawValue:)) ?? .producer
         gzipLevel = int("compression.gzip.level")
         lz4Level = int("compression.lz4.level")
@@ -71,6 +75,8 @@ package struct TopicConfiguration: Hashable, Sendable {
         compactionLagMaxMilliseconds = long("max.compaction.lag.ms")
         flushRecords = layers["durability"] == "fsync" ? 1 : long("flush.messages")
         flushMilliseconds = long("flush.ms")
+        throttledLeaders = replicas("leader.replication.throttled.replicas")
+        throttledFollowers = replicas("follower.replication.throttled.replicas")
     }
 }
 

@@ -12,10 +12,10 @@ errors.deadletterqueue.group.enable | bool | false | | c | later | Whether share
 file.delete.delay.ms | long | 60000 | 0.. | c | works | How long a removed file stays on disk.
 flush.messages | long | 9223372036854775807 | 1.. | c | works | Sync the log after so many records.
 flush.ms | long | 9223372036854775807 | 0.. | c | works | Sync the log after so much time.
-follower.replication.throttled.replicas | list | "" | | c | later | Replicas whose replication is throttled on the follower.
+follower.replication.throttled.replicas | list | "" | P:B | c | works | Replicas that are throttled where they follow, partition:broker,…, or * for all.
 index.interval.bytes | int | 4096 | 0.. | c | works | At least so many bytes lie between two index entries.
 internal.segment.bytes | ~int | | 1.. | c | works | A segment size below the usual minimum, for tests.
-leader.replication.throttled.replicas | list | "" | | c | later | Replicas whose replication is throttled on the leader.
+leader.replication.throttled.replicas | list | "" | P:B | c | works | Replicas that are throttled where they lead, partition:broker,…, or * for all.
 local.retention.bytes | long | -2 | -2.. | c | later | Bytes kept locally of a tiered topic; -2 follows retention.bytes.
 local.retention.ms | long | -2 | -2.. | c | later | Time kept locally of a tiered topic; -2 follows retention.ms.
 max.compaction.lag.ms | long | 9223372036854775807 | 1.. | c | works | The longest time that a record stays uncompacted.

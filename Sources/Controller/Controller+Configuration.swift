@@ -157,6 +157,7 @@ extension Controller {
             guard let id = Int32(resource.name), id >= 0 else {
                 throw Refusal(.invalidRequest, "Invalid broker name '\(resource.name)'")
             }
+            // A broker passes on what it was asked, whoever decides.
             guard id == node.nodeId || image.brokers[NodeId(id)] != nil else {
                 throw Refusal(
                     .invalidRequest, "Unexpected broker id, expected \(node.nodeId), but received \(resource.name)")

@@ -10,10 +10,15 @@ package import WireProtocol
 
 extension Controller {
     /// Decides on the levels that features shall have. All refusals are INVALID_UPDATE_VERSION, with the reason as text.
-    package func updateFeatures(_ request: UpdateFeaturesRequest) -> Decision<UpdateFeaturesResponse> {
+    /// `kraftVersion`: the quorum's own level, which is no metadata record; whoever asked raises it if nothing is refused.
+    package func updateFeatures(
+        _ request: UpdateFeaturesRequest, kraftVersion: Int16 = 1
+    ) -> Decision<UpdateFeaturesResponse> {
         var records: [VersionedRecord] = []
         for update in request.featureUpdates {
-            if let reason = refusal(of: update) {
+            let isQuorums = update.feature == "kraft.version"
+            let current = isQuorums ? kraftVersion : image.level(of: update.feature)
+            if let reason = refusal(of: update, current) {
                 return Decision(
                     reply: UpdateFeaturesResponse {
                         $0.errorCode = .invalidUpdateVersion
@@ -21,7 +26,7 @@ extension Controller {
                             + " Invalid update version \(update.maxVersionLevel) for feature \(update.feature). \(reason)"
                     })
             }
-            guard update.maxVersionLevel != level(of: update.feature) else { continue }
+            guard update.maxVersionLevel != current, !isQuorums else { continue }
             let record = FeatureLevelRecord {
                 $0.name = update.feature
                 $0.featureLevel = update.maxVersionLevel
@@ -40,12 +45,7 @@ extension Controller {
         return Decision(records: request.validateOnly ? [] : records, reply: reply)
     }
 
-    /// The quorum's own level is no metadata record; nodes of this release have no other.
-    private func level(of feature: String) -> Int16 {
-        feature == "kraft.version" ? 1 : image.level(of: feature)
-    }
-
-    private func refusal(of update: UpdateFeaturesRequest.FeatureUpdateKey) -> String? {
+    private func refusal(of update: UpdateFeaturesRequest.FeatureUpdateKey, _ current: Int16) -> String? {
         let (name, wanted) = (update.feature, update.maxVersionLevel)
         // The first version only has a flag, which allowed what is called safe now.
         let kind = update.allowDowngrade ? FeatureUpgrade.safeDowngrade : FeatureUpgrade(rawValue: update.upgradeType)
@@ -58,8 +58,7 @@ extension Controller {
             return "Local controller \(node.nodeId) only supports versions \(known.lowerBound)-\(known.upperBound)"
         }
         if let reason = objection(of: nodesWithout(name, wanted), wanted) { return reason }
-        let current = level(of: name)
-        if name == "kraft.version", wanted != current { return "The level of the quorum cannot be changed." }
+        if name == "kraft.version", wanted < current { return "The level of the quorum cannot be lowered." }
         if wanted < current {
             if kind == .upgrade {
                 return "Can't downgrade the version of this feature without setting the upgrade type to either safe or"

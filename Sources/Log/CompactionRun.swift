@@ -37,6 +37,8 @@ package final class CompactionRun: Sendable {
     }
 
     package let log: PartitionLog
+    /// Of the log, when the run began.
+    let moves: Int
     private let state: Mutex<State>
 
     struct State {
@@ -79,6 +81,7 @@ package final class CompactionRun: Sendable {
     /// have holes, and recovery takes a hole behind that point for lost data.
     package init(_ log: PartitionLog, _ range: CleanableRange, _ table: Table, now: Timestamp) throws(StorageError) {
         self.log = log
+        moves = log.compaction.moves
         let view = log.view
         let configuration = log.configuration
         let count = view.segments.indices.dropLast().prefix { view.segments[$0 + 1].base <= range.end }.count

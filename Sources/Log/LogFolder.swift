@@ -132,60 +132,12 @@ package final class LogFolder: Sendable {
     /// Makes the folders of new partitions, with the id of their topic, durably.
     package func createPartitions(_ partitions: [TopicPartition], topicId: Uuid) throws(StorageError) {
         guard partitions.count >= LogFolder.sharedSyncMin, let disk else {
-            for partition in partitions { try createPartition(partition, topicId: topicId, fileSystem) }
+            for partition in partitions { try create(directory(of: partition), topicId: topicId, fileSystem) }
             return
         }
         let batch = SyncBatch(fileSystem, disk)
-        for partition in partitions { try createPartition(partition, topicId: topicId, batch) }
+        for partition in partitions { try create(directory(of: partition), topicId: topicId, batch) }
         try batch.commit()
-    }
-
-    private func createPartition(
-        _ partition: TopicPartition, topicId: Uuid, _ fileSystem: any FileSystem
-    ) throws(StorageError) {
-        let directory = directory(of: partition)
-        try storage { () throws(FileError) in
-            try fileSystem.createDirectory(directory)
-            try fileSystem.syncDirectory(path)
-        }
-        let text = "version: 0\ntopic_id: \(topicId)"
-        try CheckpointFile.replace(
-            "partition.metadata", in: directory, with: ByteSlice(Array(text.utf8)), fileSystem)
-    }
-
-    /// The topic id that a partition's folder was made for; nil if it says none.
-    package func topicId(of partition: TopicPartition) throws(StorageError) -> Uuid? {
-        let path = directory(of: partition) + "/partition.metadata"
-        guard let text = try CheckpointFile.content(path, fileSystem)?.string else { return nil }
-        for line in text.split(separator: "\n") where line.hasPrefix("topic_id: ") {
-            return Uuid(String(line.dropFirst("topic_id: ".count)))
-        }
-        throw .malformed(path: path, reason: "has no topic_id")
-    }
-
-    /// Renames the folder of a deleted partition out of the way, in one step. Answers its new path.
-    package func retire(_ partition: TopicPartition, id: Uuid) throws(StorageError) -> String {
-        let hex = LogFolder.hexadecimal(id)
-        let stem = partition.topic.prefix(249 - 41 - String(partition.partition).utf8.count)
-        let target = path + "/\(stem)-\(partition.partition).\(hex)-delete"
-        try storage { () throws(FileError) in
-            try fileSystem.rename(directory(of: partition), to: target)
-            try fileSystem.syncDirectory(path)
-        }
-        return target
-    }
-
-    private static func hexadecimal(_ id: Uuid) -> String {
-        [id.high, id.low].map { word in
-            let digits = String(word, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }.joined()
-    }
-
-    /// The folders of deleted partitions that are still there.
-    package func retired() throws(StorageError) -> [String] {
-        let entries = try storage { () throws(FileError) in try fileSystem.entries(path) }
-        return entries.filter { $0.isDirectory && $0.name.hasSuffix("-delete") }.map { path + "/" + $0.name }
     }
 
     // MARK: Checkpoints

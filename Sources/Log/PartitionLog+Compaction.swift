@@ -13,9 +13,25 @@ extension PartitionLog {
         package var cleaned: Offset?
         /// A batch could not be read: the log is left as it is.
         package var isUncleanable = false
+        /// A copy is being made: what was copied before may be superseded by what is copied later, so nothing goes meanwhile.
+        package var isPaused = false
+        /// How often a copy took the place of the log.
+        let moves: Int
 
-        package init() {}
+        package init() { self.init(moves: 0) }
+
+        init(moves: Int) { self.moves = moves }
     }
+
+    /// Notes that `run` has come to its end: everything below `offset` is clean. Nothing if the log was moved since.
+    package func noteCleaned(below offset: Offset, by run: CompactionRun) {
+        compactionStanding.withLock { standing in
+            if standing.moves == run.moves { standing.cleaned = offset }
+        }
+    }
+
+    /// Has no compaction begin until it is called again with false.
+    package func pauseCompaction(_ isPaused: Bool) { compactionStanding.withLock { $0.isPaused = isPaused } }
 
     package var compaction: CompactionStanding {
         get { compactionStanding.withLock { $0 } }

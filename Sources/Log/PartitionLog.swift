@@ -14,8 +14,17 @@ package import Synchronization
 /// A partition's log.
 package final class PartitionLog: Sendable {
     package let partition: TopicPartition
-    package let directory: String
-    package let fileSystem: any FileSystem
+    /// Changed by `move` alone.
+    let place: Mutex<Place>
+
+    /// Where the files of the log are.
+    struct Place: Sendable {
+        var directory: String
+        var fileSystem: any FileSystem
+    }
+
+    package var directory: String { place.withLock { $0.directory } }
+    package var fileSystem: any FileSystem { place.withLock { $0.fileSystem } }
 
     /// What readers see, replaced as a whole.
     package struct Published: Sendable {
@@ -74,8 +83,7 @@ package final class PartitionLog: Sendable {
     ) {
         self.handles = handles
         self.partition = partition
-        self.directory = directory
-        self.fileSystem = fileSystem
+        place = Mutex(Place(directory: directory, fileSystem: fileSystem))
         settings = Mutex(configuration)
         self.tail = Mutex(tail)
         producerStates = Mutex(producers)

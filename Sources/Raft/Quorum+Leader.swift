@@ -7,7 +7,9 @@ package import Basics
 
 /// How far another replica has come.
 package struct ReplicaProgress: Hashable, Sendable {
-    package let key: ReplicaKey
+    package internal(set) var key: ReplicaKey
+    /// The folder that its fetches name, which the configuration of a voter does not know.
+    package var directory: Uuid
     /// Everything below is durable there; none as long as it has not said.
     package var offset = Offset.none
     package var lastFetch: Instant
@@ -17,6 +19,7 @@ package struct ReplicaProgress: Hashable, Sendable {
 
     init(key: ReplicaKey, at now: Instant) {
         self.key = key
+        directory = key.directory
         lastFetch = now
     }
 }
@@ -33,6 +36,8 @@ package enum VoterChange: Hashable, Sendable {
     case add(Voter)
     case remove(ReplicaKey)
     case update(Voter)
+    /// The log names the voters from now on, with their folders, where the configuration did (kraft.version 1).
+    case name
 }
 
 /// Why the voters were not changed.
@@ -48,7 +53,10 @@ package enum VoterChangeError: Hashable, Sendable {
 
 /// A change that was appended.
 struct PendingChange: Sendable {
-    var token: UInt64
+    /// Who waits for the commit; nil if the answer has left.
+    var token: UInt64?
+    /// The answer leaves when the record is written, committed or not (KIP-853, AckWhenCommitted).
+    var answersWhenWritten: Bool
     /// Where the record ends; nil until it is appended.
     var end: Offset?
     var deadline: Instant
@@ -94,7 +102,7 @@ extension Quorum {
         role = .resigned
         for waiting in parked { emit(.answer(answer(.notLeader), token: waiting.token)) }
         parked = []
-        if let change { emit(.answerChange(.notLeader, token: change.token)) }
+        answerChange(.notLeader)
         change = nil
         followers = []
         if hasLed { emitNow(.unlead) }
@@ -122,8 +130,8 @@ extension Quorum {
             return true
         }
         if let pending = change, now >= pending.deadline {
+            answerChange(.timedOut)
             change = nil
-            emit(.answerChange(.timedOut, token: pending.token))
         }
         for voter in otherVoters where beginEpochAt(voter) <= now && mayAsk(voter.key.id) {
             send(.beginEpoch(state.epoch, leader: local.id, voter: voter.key), to: voter.key.id)
@@ -186,6 +194,7 @@ extension Quorum {
         if fetch.replica.id != .none {
             update(fetch.replica, now) { follower in
                 follower.lastFetch = now
+                if fetch.replica.directory != .zero { follower.directory = fetch.replica.directory }
                 guard isPrefix else { return }
                 follower.offset = fetch.offset
                 if hasAll { follower.caughtUpAt = now }
@@ -230,8 +239,12 @@ extension Quorum {
         precondition(isLeader && batch.epoch == state.epoch, "only a leader appends, and in its epoch")
         log.append(batch)
         if let voters {
+            if !self.voters.isDynamic { nameFollowers(as: voters) }
             voterHistory.append(voters, at: batch.base)
-            if change != nil, change?.end == nil { change?.end = batch.end }
+            if let pending = change, pending.end == nil {
+                change?.end = batch.end
+                if pending.answersWhenWritten { answerChange(nil) }
+            }
         }
         return advance(now)
     }
@@ -246,8 +259,8 @@ extension Quorum {
         else { return }
         commit(upTo: end)
         if let pending = change, let changed = pending.end, changed <= end {
+            answerChange(nil)
             change = nil
-            emit(.answerChange(nil, token: pending.token))
         }
         // A leader that is no voter any more goes when that is certain.
         if !isVoter, voterHistory.latestOffset < end { stepDown(now) }
@@ -258,15 +271,40 @@ extension Quorum {
     /// Changes the voters, one change at a time, and only when the epoch has committed something: else two changes of two
     /// leaders could have majorities that do not meet.
     package mutating func changeVoters(
-        _ wanted: VoterChange, token: UInt64, deadline: Instant, now: Instant
+        _ wanted: VoterChange, token: UInt64, deadline: Instant, answersWhenWritten: Bool = false, now: Instant
     ) -> [Effect] {
         switch voters(after: wanted, now) {
         case .failure(let refusal): emit(.answerChange(refusal.reason, token: token))
         case .success(let changed):
-            change = PendingChange(token: token, deadline: deadline)
+            change = PendingChange(token: token, answersWhenWritten: answersWhenWritten, deadline: deadline)
             emit(.appendVoters(changed))
         }
         return advance(now)
+    }
+
+    /// What is known of voters by their ids alone holds for them under their full names.
+    private mutating func nameFollowers(as voters: VoterSet) {
+        for index in followers.indices where followers[index].key.directory == .zero {
+            if let voter = voters[followers[index].key.id] { followers[index].key = voter.key }
+        }
+    }
+
+    /// The voters with their folders; nil if one of them has not fetched from this leader.
+    private var named: VoterSet? {
+        let named = voters.voters.map { voter in
+            var voter = voter
+            let directory = voter.key.id == local.id ? local.directory : progress(voter.key)?.directory
+            voter.key = ReplicaKey(id: voter.key.id, directory: directory ?? .zero)
+            return voter
+        }
+        return named.allSatisfy { $0.key.directory != .zero } ? VoterSet(named) : nil
+    }
+
+    /// Tells who waits for the change under way, once.
+    private mutating func answerChange(_ error: VoterChangeError?) {
+        guard let token = change?.token else { return }
+        change?.token = nil
+        emit(.answerChange(error, token: token))
     }
 
     private struct ChangeRefusal: Error {
@@ -276,11 +314,12 @@ extension Quorum {
     private func voters(after wanted: VoterChange, _ now: Instant) -> Result<VoterSet, ChangeRefusal> {
         func refuse(_ reason: VoterChangeError) -> Result<VoterSet, ChangeRefusal> { .failure(ChangeRefusal(reason: reason)) }
         guard isLeader else { return refuse(.notLeader) }
-        guard voters.isDynamic else { return refuse(.unsupported) }
+        guard voters.isDynamic != (wanted == .name) else { return refuse(.unsupported) }
         guard highWatermark > epochStart, change == nil, voterHistory.latestOffset < highWatermark else {
             return refuse(.timedOut)
         }
         switch wanted {
+        case .name: return named.map { .success($0) } ?? refuse(.timedOut)
         case .add(let voter):
             guard voters[voter.key.id] == nil else { return refuse(.duplicateVoter) }
             guard let known = progress(voter.key), known.caughtUpAt != nil, now - known.lastFetch < settings.fetchTimeout

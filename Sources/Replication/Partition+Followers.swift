@@ -18,11 +18,15 @@ extension Partition {
         _ fetch: ReplicaFetch, in epoch: LeaderEpoch, at now: Instant, lagMax: Duration
     ) -> Result<Bool, ReplicaFetchRefusal> {
         let end = log.endOffset
-        let (verdict, committed) = state.withLock { state -> (PartitionLeader.FetchVerdict?, Offset) in
-            guard state.leader?.epoch == epoch else { return (nil, .zero) }
+        let (verdict, committed, watchers) = state.withLock {
+            state -> (PartitionLeader.FetchVerdict?, Offset, [Watcher]) in
+            guard state.leader?.epoch == epoch else { return (nil, .zero, []) }
+            let start = state.leader?.follower(fetch.replica)?.start
             let verdict = state.leader?.fetched(fetch, logEnd: end, at: now, lagMax: lagMax)
-            return (verdict, state.leader?.highWatermark ?? .zero)
+            let isDeleted = start != state.leader?.follower(fetch.replica)?.start
+            return (verdict, state.leader?.highWatermark ?? .zero, isDeleted ? state.takeStartWatchers() : [])
         }
+        for watcher in watchers { watcher.notify() }
         switch verdict {
         case nil: return .failure(.notLeader)
         case .unknownReplica: return .failure(.unknownReplica)
@@ -91,7 +95,30 @@ extension Partition {
     }
 }
 
+extension Partition {
+    /// How far records have been deleted on all replicas that live; nil if this one does not lead.
+    package func lowWatermark(isLive: (NodeId) -> Bool) -> Offset? {
+        let start = log.startOffset
+        return leader?.lowWatermark(localStart: start, isLive: isLive)
+    }
+
+    /// Calls `notify` once, on any thread, when a follower begins at another offset than before, or this replica leads no
+    /// more. What happened before the call is not told of: look afterwards.
+    package func watchLowWatermark(notify: @escaping @Sendable () -> Void) -> WatchToken {
+        state.withLock { state in
+            state.nextWatcher += 1
+            state.startWatchers.append(Watcher(id: state.nextWatcher, notify: notify))
+            return WatchToken(id: state.nextWatcher)
+        }
+    }
+}
+
 extension Partition.State {
+    mutating func takeStartWatchers() -> [Partition.Watcher] {
+        defer { startWatchers = [] }
+        return startWatchers
+    }
+
     /// Takes out the watchers of followers that `isDue` says.
     mutating func takeReplicaWatchers(_ isDue: (Partition.ReplicaWatcher) -> Bool) -> [Partition.Watcher] {
         guard !replicaWatchers.isEmpty else { return [] }

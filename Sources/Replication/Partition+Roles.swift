@@ -89,7 +89,7 @@ extension Partition {
         let (waiting, watchers) = state.withLock { state in
             let completions = state.queue.map(\.completion) + state.unacknowledged.map(\.completion)
                 + state.unsynced.map(\.completion)
-            let watchers = state.watchers + state.takeReplicaWatchers { _ in true }
+            let watchers = state.watchers + state.takeReplicaWatchers { _ in true } + state.takeStartWatchers()
             state.leader = nil
             state.follower = nil
             state.queue = []

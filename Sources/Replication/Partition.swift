@@ -15,8 +15,9 @@ package final class Partition: Sendable {
     package let id: TopicPartition
     package let topicId: Uuid
     package let log: PartitionLog
-    /// How the folder stands that the log is in.
-    package let folder: FolderStanding
+    /// How the folder stands that the log is in; another one after a move.
+    package var folder: FolderStanding { home.withLock { $0 } }
+    let home: Mutex<FolderStanding>
 
     /// Called when a segment has ended, on the writer's thread; it must not block.
     let onRoll: @Sendable (PartitionLog) -> Void
@@ -43,6 +44,8 @@ package final class Partition: Sendable {
         var watchers: [Watcher] = []
         /// Fetches of followers that found nothing new.
         var replicaWatchers: [ReplicaWatcher] = []
+        /// Who waits for followers to delete what this leader has deleted.
+        var startWatchers: [Watcher] = []
         var nextWatcher: UInt64 = 0
 
         /// Whether somebody waits for the lane.
@@ -76,7 +79,7 @@ package final class Partition: Sendable {
         self.id = id
         self.topicId = topicId
         self.log = log
-        self.folder = folder
+        home = Mutex(folder)
         state = Mutex(State())
         let committed = min(highWatermark, log.endOffset)
         committedEnd = Atomic(committed.rawValue)
@@ -158,6 +161,7 @@ package final class Partition: Sendable {
         state.withLock { state in
             state.watchers.removeAll { $0.id == token.id }
             state.replicaWatchers.removeAll { $0.id == token.id }
+            state.startWatchers.removeAll { $0.id == token.id }
         }
     }
 }

@@ -83,9 +83,10 @@ package struct PartitionLeader: Hashable, Sendable {
         return pending == nil && mayJoin(followers[index]) ? .mayJoin : .noted
     }
 
-    /// The least start offset of all replicas that live: what has been deleted everywhere (KIP-107).
-    package func leastStart(localStart: Offset) -> Offset {
-        followers.reduce(localStart) { least, follower in follower.isEligible ? min(least, follower.start) : least }
+    /// The low watermark: the least start offset of this log and of the followers that live. Below it everything has been
+    /// deleted wherever it is kept (KIP-107). A follower that has not fetched in this epoch holds it at -1.
+    package func lowWatermark(localStart: Offset, isLive: (NodeId) -> Bool) -> Offset {
+        followers.reduce(localStart) { least, follower in isLive(follower.id) ? min(least, follower.start) : least }
     }
 
     /// Decides anew whether the high watermark waits for a follower that is not in sync.

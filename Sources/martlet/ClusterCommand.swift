@@ -8,7 +8,7 @@ enum ClusterCommand {
         name: "cluster", summary: "Look at the cluster, move leaders and replicas, take brokers away.",
         subcommands: [
             ClusterHealth.status, ClusterHealth.health, ClusterNodes.spec, quorum, metrics, ClusterReassign.spec,
-            ClusterElect.spec, ClusterDrain.drain, ClusterDrain.decommission,
+            ClusterElect.spec, ClusterDrain.drain, ClusterDrain.decommission, ClusterImageCommand.spec,
         ])
 
     private static let metrics = CommandSpec(

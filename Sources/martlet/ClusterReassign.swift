@@ -23,11 +23,12 @@ enum ClusterReassign {
             OptionSpec("--from-file", "--reassignment-json-file", value: "FILE", "A plan in Kafka's JSON."),
             OptionSpec("--cancel", "Cancel the moves under way, of the topics alone if any are named."),
             OptionSpec("--list", "List the moves under way, which is the default."),
-        ] + PlannedMoves.options,
+        ] + ReassignThrottle.options + PlannedMoves.options,
         examples: [
             ("martlet cluster reassign logs --to 1,2,4", "the plan"),
             ("martlet cluster reassign logs --to 1,2,4 --execute", "begin it and wait"),
             ("martlet cluster reassign --assign logs:0=2,3,1 --execute", "one partition"),
+            ("martlet cluster reassign logs --to 1,2,4 --throttle 20M --execute", "without taking the whole network"),
             ("martlet cluster reassign --cancel", "back to where they were"),
         ],
         run: run)
@@ -43,6 +44,7 @@ enum ClusterReassign {
         }
         let session = try Session(arguments)
         if arguments.has("--cancel") { return try cancel(session, arguments) }
+        if arguments.has("--clear-throttle") { return try clearThrottle(session, arguments) }
         guard allowed != nil || !wanted.isEmpty else { return try list(session, arguments) }
         let state = try ClusterState(session)
         var plan = ReplicaPlan(state.topics, state.nodes)
@@ -54,9 +56,24 @@ enum ClusterReassign {
             plan.spread(arguments.positional, on: allowed, factor: factor)
         }
         let moves = PlannedMoves(plan: plan)
+        let throttle = try ReassignThrottle(arguments, plan.moves)
         guard try moves.show(session, arguments) else { return 0 }
         guard plan.stuck.isEmpty else { throw Failure("nothing was changed: not all of it can be done") }
-        try moves.execute(session, arguments)
+        try throttle?.begin(session)
+        let isOver = try moves.execute(session, arguments)
+        if isOver { try throttle?.end(session) } else if throttle != nil {
+            session.say("they stay throttled; --clear-throttle ends that")
+        }
+        return 0
+    }
+
+    private static func clearThrottle(_ session: Session, _ arguments: Arguments) throws -> Int32 {
+        let state = try ClusterState(session)
+        let names = arguments.positional
+        try ReassignThrottle.clear(
+            session, topics: state.topics.map(\.name).filter { names.isEmpty || names.contains($0) },
+            brokers: state.nodes.filter { !$0.isFenced }.map(\.broker.id))
+        session.say("the throttle is gone")
         return 0
     }
 

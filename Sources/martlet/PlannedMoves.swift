@@ -48,19 +48,25 @@ struct PlannedMoves: Sendable {
 
     private func list(_ nodes: [NodeId]) -> String { nodes.map { "\($0)" }.joined(separator: ",") }
 
-    /// Begins the moves, waits for their end, and elects the leaders that were planned.
-    func execute(_ session: Session, _ arguments: Arguments) throws {
-        guard !plan.moves.isEmpty else { return }
+    /// Begins the moves, waits for their end, and elects the leaders that were planned; false if it was not to wait.
+    @discardableResult
+    func execute(_ session: Session, _ arguments: Arguments) throws -> Bool {
+        guard !plan.moves.isEmpty else { return true }
         let targets = plan.moves.map { (partition: $0.partition, replicas: Optional($0.to)) }
         let begun: [PartitionOutcome] = try session.admin { admin, deadline, done in
             admin.reassign(targets, deadline: deadline, completion: done)
         }
         if let error = begun.compactMap(\.error).first { throw Failure(error) }
-        try awaitEnd(session, try arguments.duration("--wait") ?? .seconds(600))
+        let patience = try arguments.duration("--wait") ?? .seconds(600)
+        guard patience > .zero else {
+            session.say("the moves go on; martlet cluster reassign lists them")
+            return false
+        }
+        try awaitEnd(session, patience)
+        return true
     }
 
     private func awaitEnd(_ session: Session, _ patience: Duration) throws {
-        guard patience > .zero else { return session.say("the moves go on; martlet cluster reassign lists them") }
         let clock = SystemClock()
         let end = clock.now + patience
         let own = Set(plan.moves.map(\.partition))

@@ -35,7 +35,9 @@ enum StorageCommand {
                 "Begin a quorum of these voters, ID@HOST:PORT:DIRECTORY with commas between; the same list on each of them."),
             OptionSpec("--no-initial-controllers", "-N", "Name no voters: the node joins a quorum that there is."),
             OptionSpec("--release-version", "-r", value: "RELEASE", "Begin with the metadata.version of a release, such as 4.1."),
-            OptionSpec("--feature", "-f", value: "NAME=LEVEL", "Begin with another level of a feature."),
+            OptionSpec(
+                "--feature", "-f", value: "NAME=LEVEL",
+                "Begin with another level of a feature; kraft.version=0: the configuration names the voters, for good or until an upgrade."),
         ] + BrokerCommand.configurationOptions,
         examples: [
             ("martlet storage format --cluster-id $(martlet storage random-uuid) --config server.properties", "a new node")
@@ -112,7 +114,11 @@ enum StorageCommand {
             guard parts.count == 2, let level = Int16(parts[1]) else {
                 throw UsageError(description: "--feature '\(text)' is not NAME=LEVEL")
             }
-            formation.levels[String(parts[0])] = level
+            if parts[0] == "kraft.version" {
+                try formation.setKraftVersion(level, isDynamic: asked.contains(true), node)
+            } else {
+                formation.levels[String(parts[0])] = level
+            }
         }
         return formation
     }

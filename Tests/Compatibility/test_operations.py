@@ -1,15 +1,11 @@
-"""A cluster of three real processes as its operators touch it: losing nodes under load, restarting, commands, other makers' admins."""
+"""A cluster of three real processes as its operators touch it: losing nodes under load, restarting, commands."""
 import json
 import signal
 import subprocess
 import sys
 
 import pytest
-from confluent_kafka import ElectionType, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
-                                   ResourceType)
-from kafka import TopicPartition as KafkaPartition
-from kafka.admin import KafkaAdminClient
+from confluent_kafka import Producer
 
 from conftest import BINARY, FULL, ROOT
 from history import Writer, faults, read
@@ -158,34 +154,6 @@ def test_a_drained_broker_leads_nothing_and_a_decommissioned_one_is_gone(three, 
     martlet(three, "cluster", "reassign", "work", "--to", "1,2", "-r", "2", "--execute")
     until(lambda: all(sorted(p.replicas) == [1, 2] for p in described(three, "work").values()))
     assert sorted(consume(three, "work", 1000, 8)) == list(range(1000))
-
-
-def test_the_admin_of_confluent_kafka(three):
-    admin = AdminClient({"bootstrap.servers": addresses(three)})
-    admin.create_topics([NewTopic("made", 2, 3)])["made"].result(timeout=20)
-    admin.create_partitions([NewPartitions("made", 4)])["made"].result(timeout=20)
-    resource = ConfigResource(ResourceType.TOPIC, "made", incremental_configs=[
-        ConfigEntry("retention.ms", "100000", incremental_operation=AlterConfigOpType.SET)])
-    admin.incremental_alter_configs([resource])[resource].result(timeout=20)
-    values = admin.describe_configs([ConfigResource(ResourceType.TOPIC, "made")])
-    assert next(iter(values.values())).result(timeout=20)["retention.ms"].value == "100000"
-    topics = admin.describe_topics(TopicCollection(["made"]))["made"].result(timeout=20)
-    assert len(topics.partitions) == 4 and all(len(p.replicas) == 3 for p in topics.partitions)
-    assert len(admin.describe_cluster().result(timeout=20).nodes) == 3
-    admin.elect_leaders(ElectionType.PREFERRED, [TopicPartition("made", 0)]).result(timeout=20)
-    admin.delete_topics(["made"])["made"].result(timeout=20)
-
-
-def test_the_admin_of_kafka_python(three):
-    make(three, "moved-by-python", 2, 2)
-    admin = KafkaAdminClient(bootstrap_servers=[node.address for node in three])
-    assert len(admin.describe_cluster()["brokers"]) == 3
-    target = {KafkaPartition("moved-by-python", 0): [1, 2, 3], KafkaPartition("moved-by-python", 1): [3, 1]}
-    admin.alter_partition_reassignments(target)
-    until(lambda: not admin.list_partition_reassignments())
-    until(lambda: [sorted(found.replicas) for _, found in sorted(described(three, "moved-by-python").items())]
-          == [[1, 2, 3], [1, 3]])
-    admin.close()
 
 
 def test_a_minute_of_chaos():

@@ -142,4 +142,105 @@ import Testing
         #expect(quorum.tick(now: Self.at(6013)).contains(.unlead))
         #expect(quorum.role == .resigned && quorum.leader == nil)
     }
+
+    /// Replica 1, which leads alone and has committed the first entry of its epoch; replica 2 has fetched all.
+    private static func loneLeader() throws -> Quorum {
+        var quorum = Quorum(
+            local: key(1), voters: VoterHistory(VoterSet([Voter(key: key(1))])), state: QuorumState(epoch: LeaderEpoch(1)),
+            log: LogOutline(start: .zero, end: .zero, epochs: [], snapshot: nil), committed: .zero,
+            settings: QuorumSettings(), seed: 7)
+        _ = quorum.start(now: at(0))
+        var now = at(1)
+        while !quorum.isLeader {
+            now = max(now + .milliseconds(1), quorum.deadline < .distantFuture ? quorum.deadline : now)
+            _ = quorum.tick(now: now)
+            _ = quorum.worked(now: now)
+            try #require(now < at(60_000))
+        }
+        _ = quorum.worked(now: now)
+        _ = quorum.appended(EntryBatch(base: .zero, end: Offset(1), epoch: quorum.epoch), now: now)
+        _ = quorum.persisted(upTo: Offset(1), now: now)
+        let fetch = QuorumRequest.Fetch(
+            epoch: quorum.epoch, replica: key(2), offset: Offset(1), lastEpoch: quorum.epoch, highWatermark: Offset(1),
+            wait: .zero)
+        _ = quorum.receive(.fetch(fetch), token: 1, now: now)
+        return quorum
+    }
+
+    @Test(arguments: [false, true])
+    func `who asks for it hears of a new voter when it is written, all others when it is committed`(isWritten: Bool) throws {
+        var quorum = try Self.loneLeader()
+        let now = Self.at(100_000)
+        let fetch = QuorumRequest.Fetch(
+            epoch: quorum.epoch, replica: Self.key(2), offset: Offset(1), lastEpoch: quorum.epoch,
+            highWatermark: Offset(1), wait: .zero)
+        _ = quorum.receive(.fetch(fetch), token: 2, now: now)
+        let change = quorum.changeVoters(
+            .add(Voter(key: Self.key(2))), token: 9, deadline: now + .seconds(5), answersWhenWritten: isWritten, now: now)
+        guard case .appendVoters(let voters)? = change.first else {
+            Issue.record("the change was refused: \(change)")
+            return
+        }
+        let told = Quorum.Effect.answerChange(nil, token: 9)
+        let batch = EntryBatch(base: Offset(1), end: Offset(2), epoch: quorum.epoch)
+        #expect(quorum.appended(batch, voters: voters, now: now).contains(told) == isWritten)
+        #expect(!quorum.persisted(upTo: Offset(2), now: now).contains(told))
+        var next = fetch
+        next.offset = Offset(2)
+        let last = quorum.receive(.fetch(next), token: 3, now: now)
+        #expect(last.contains(.commit(Offset(2))) && last.contains(told) == !isWritten)
+    }
+
+    @Test func `voters that the configuration names are named by the log when all have fetched, and go on committing`() throws {
+        let names = [1, 2, 3].map { Voter(key: ReplicaKey(id: NodeId($0))) }
+        var quorum = Quorum(
+            local: Self.key(1), voters: VoterHistory(VoterSet(names)), state: QuorumState(epoch: LeaderEpoch(1)),
+            log: LogOutline(start: .zero, end: .zero, epochs: [], snapshot: nil), committed: .zero,
+            settings: QuorumSettings(), seed: 7)
+        _ = quorum.start(now: Self.at(0))
+        var effects = quorum.tick(now: Self.at(3000))
+        for step in 0..<2 {
+            let votes = effects.compactMap { effect -> UInt64? in
+                guard case .send(.vote(let vote), to: .voter(NodeId(2)), let id) = effect, vote.isPreVote == (step == 0) else {
+                    return nil
+                }
+                return id
+            }
+            let answer = QuorumAnswer(epoch: quorum.epoch, leader: .none, body: .vote(isGranted: true))
+            effects = quorum.receive(answer, to: try #require(votes.first), now: Self.at(3001))
+            if case .persist = effects.first { effects = quorum.worked(now: Self.at(3002)) }
+        }
+        #expect(quorum.isLeader)
+        let now = Self.at(3010)
+        func fetch(_ id: Int32, _ offset: Int64) -> [Quorum.Effect] {
+            quorum.receive(
+                .fetch(
+                    QuorumRequest.Fetch(
+                        epoch: quorum.epoch, replica: Self.key(id), offset: Offset(offset),
+                        lastEpoch: offset > 0 ? quorum.epoch : LeaderEpoch(0), highWatermark: .zero, wait: .zero)),
+                token: UInt64(id), now: now)
+        }
+        func append(_ base: Int64, _ voters: VoterSet? = nil) {
+            _ = quorum.appended(
+                EntryBatch(base: Offset(base), end: Offset(base + 1), epoch: quorum.epoch), voters: voters, now: now)
+            _ = quorum.persisted(upTo: Offset(base + 1), now: now)
+        }
+        func name() -> [Quorum.Effect] { quorum.changeVoters(.name, token: 9, deadline: now + .seconds(5), now: now) }
+        append(0)
+        #expect(fetch(2, 1).contains(.commit(Offset(1))))
+        // The third has not said where its log is.
+        #expect(name().contains(.answerChange(.timedOut, token: 9)))
+        _ = fetch(3, 0)
+        guard case .appendVoters(let voters)? = name().first else {
+            Issue.record("the voters were not named")
+            return
+        }
+        #expect(voters.voters.map(\.key) == [1, 2, 3].map { Self.key($0) })
+        append(1, voters)
+        let last = fetch(2, 2)
+        #expect(last.contains(.commit(Offset(2))) && last.contains(.answerChange(nil, token: 9)))
+        append(2)
+        #expect(fetch(3, 3).contains(.commit(Offset(3))))
+        #expect(name().contains(.answerChange(.unsupported, token: 9)))
+    }
 }

@@ -30,12 +30,14 @@ private struct LeaderWorld {
         leader.localLogEnded(at: self.end)
     }
 
-    mutating func fetch(_ id: Int32, _ offset: Int64, epoch: Int64? = nil) -> PartitionLeader.FetchVerdict {
+    mutating func fetch(
+        _ id: Int32, _ offset: Int64, from start: Int64 = 0, epoch: Int64? = nil
+    ) -> PartitionLeader.FetchVerdict {
         let broker = NodeId(id)
         let under = epoch ?? brokers[broker] ?? -1
         return leader.fetched(
             ReplicaFetch(
-                replica: broker, brokerEpoch: under, offset: Offset(offset), startOffset: .zero,
+                replica: broker, brokerEpoch: under, offset: Offset(offset), startOffset: Offset(start),
                 isEligible: brokers[broker] == under), logEnd: end, at: now, lagMax: LeaderWorld.lagMax)
     }
 
@@ -211,5 +213,19 @@ private func ids(_ raw: Int32...) -> [NodeId] { raw.map { NodeId($0) } }
         #expect(world.leader.inSync == ids(1, 2))
         #expect(world.leader.answered(proposal, .outdated) == .done)
         #expect(world.proposal() == nil)
+    }
+
+    @Test func `the low watermark is where the last of the live followers begins`() {
+        var world = LeaderWorld(end: 10)
+        func low(_ live: [Int32]) -> Int64 {
+            world.leader.lowWatermark(localStart: Offset(7)) { live.contains($0.rawValue) }.rawValue
+        }
+        #expect(low([2, 3]) == -1 && low([]) == 7)
+        _ = world.fetch(2, 10, from: 5)
+        #expect(low([2]) == 5 && low([2, 3]) == -1)
+        _ = world.fetch(3, 10, from: 8)
+        #expect(low([2, 3]) == 5 && low([3]) == 7)
+        _ = world.fetch(2, 10, from: 7)
+        #expect(low([2, 3]) == 7)
     }
 }

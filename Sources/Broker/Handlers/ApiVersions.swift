@@ -15,7 +15,8 @@ enum ApiVersionsHandler {
         if call.version >= 5, isMeantForAnother(request, call) {
             return call.answer(ApiVersionsResponse { $0.errorCode = .rebootstrapRequired })
         }
-        call.answer(response(call.shard.view.image, call.context.origin.kind))
+        let kraftVersion = call.shard.broker.withState { $0.kraftVersion }
+        call.answer(response(call.shard.view.image, kraftVersion, call.context.origin.kind))
     }
 
     /// The answer to a version that is not known: in the form of version 0, with the versions of this API alone.
@@ -35,7 +36,9 @@ enum ApiVersionsHandler {
         }
     }
 
-    private static func response(_ image: ClusterImage, _ kind: ListenerKinds) -> ApiVersionsResponse {
+    private static func response(
+        _ image: ClusterImage, _ kraftVersion: Int16, _ kind: ListenerKinds
+    ) -> ApiVersionsResponse {
         ApiVersionsResponse {
             $0.apiKeys = ApiTable.served(on: kind).map(entry)
             for feature in SupportedFeatures.all where SupportedFeatures.announced.contains(feature.name) {
@@ -45,7 +48,7 @@ enum ApiVersionsHandler {
                         $0.minVersion = feature.range.lowerBound
                         $0.maxVersion = feature.range.upperBound
                     })
-                let level = feature.name == "kraft.version" ? 1 : image.level(of: feature.name)
+                let level = feature.name == "kraft.version" ? kraftVersion : image.level(of: feature.name)
                 guard level > 0 else { continue }
                 $0.finalizedFeatures.append(
                     ApiVersionsResponse.FinalizedFeatureKey {

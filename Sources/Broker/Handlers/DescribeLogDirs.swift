@@ -29,10 +29,33 @@ enum DescribeLogDirsHandler {
         }
     }
 
+    /// A log of a partition: the replica's own, or a copy that is to take its place.
+    private struct Entry {
+        var id: TopicPartition
+        var log: PartitionLog
+        var folder: LogFolder
+        /// Offsets that the log lacks.
+        var lag: Int64
+        var isFuture: Bool
+    }
+
+    private static func entries(_ replicas: ReplicaFolders, _ wanted: Set<TopicPartition>?) -> [Entry] {
+        let current = replicas.all().map { entry in
+            let lag = max(0, entry.partition.highWatermark - entry.partition.log.endOffset)
+            return Entry(id: entry.id, log: entry.partition.log, folder: entry.folder, lag: lag, isFuture: false)
+        }
+        let futures = replicas.moving.compactMap { id -> Entry? in
+            guard let future = replicas.future(of: id)?.future else { return nil }
+            let lag = future.replica.log.endOffset - future.log.endOffset
+            return Entry(id: id, log: future.log, folder: future.folder, lag: lag, isFuture: true)
+        }
+        return (current + futures).filter { wanted?.contains($0.id) ?? true }.sorted { $0.id < $1.id }
+    }
+
     private static func describe(
         _ replicas: ReplicaFolders, _ wanted: Set<TopicPartition>?
     ) -> [DescribeLogDirsResponse.DescribeLogDirsResult] {
-        let all = replicas.all().filter { wanted?.contains($0.id) ?? true }
+        let all = entries(replicas, wanted)
         let unopened = replicas.unopened.map { failed($0) }
         return unopened + replicas.folders.map { folder in
             guard !folder.standing.isOffline else { return failed(folder.path) }
@@ -47,8 +70,9 @@ enum DescribeLogDirsHandler {
                 for entry in all where entry.folder === folder {
                     let partition = DescribeLogDirsResponse.DescribeLogDirsPartition {
                         $0.partitionIndex = entry.id.partition
-                        $0.partitionSize = Int64(entry.partition.log.size)
-                        $0.offsetLag = max(0, entry.partition.highWatermark - entry.partition.log.endOffset)
+                        $0.partitionSize = Int64(entry.log.size)
+                        $0.offsetLag = entry.lag
+                        $0.isFutureKey = entry.isFuture
                     }
                     if $0.topics.last?.name == entry.id.topic {
                         $0.topics[$0.topics.count - 1].partitions.append(partition)

@@ -40,6 +40,41 @@ extension FetchOperation {
         }
     }
 
+    /// The answer without records for a throttled follower that is not in sync, while the quota is exceeded (KIP-73); nil for
+    /// all others. Nobody is woken for it: it gets more when it asks again.
+    func heldBack(_ state: FetchedPartition, _ replica: Partition, _ topic: TopicView) -> Fetched? {
+        let broker = shard.broker
+        guard let follower, topic.isThrottledLeader(state.partition, on: broker.nodeId),
+            let leader = replica.leader, !leader.inSync.contains(follower),
+            broker.quotas.leader.isExceeded(broker, at: call.loop.now)
+        else { return nil }
+        var held = Fetched(
+            data: FetchResponse.PartitionData {
+                $0.partitionIndex = state.partition
+                $0.highWatermark = replica.highWatermark.rawValue
+                $0.lastStableOffset = replica.lastStableOffset.rawValue
+                $0.logStartOffset = replica.log.startOffset.rawValue
+                $0.abortedTransactions = nil
+                $0.records = .bytes(.empty)
+            })
+        if let diverging = replica.divergence(state) { held.data.divergingEpoch = diverging }
+        return held
+    }
+
+    /// Counts what throttled followers are sent, in sync or not.
+    func countThrottled(_ found: [Fetched]) {
+        guard follower != nil else { return }
+        let (view, broker) = (shard.view, shard.broker)
+        let bytes = zip(wanted, found).reduce(0) { bytes, entry in
+            let ((_, state), answer) = entry
+            guard answer.count > 0, let topic = byId ? view.topic(state.topicId) : view.topic(state.topicName),
+                topic.isThrottledLeader(state.partition, on: broker.nodeId)
+            else { return bytes }
+            return bytes + answer.count
+        }
+        broker.quotas.leader.record(bytes, at: call.loop.now)
+    }
+
     /// The answer that sends a consumer to an in-sync follower in its rack; nil if it is best served here.
     func nearer(to state: FetchedPartition, _ replica: Partition) -> Fetched? {
         guard follower == nil, !request.rackId.isEmpty, shard.broker.choosesByRack else { return nil }

@@ -173,6 +173,7 @@ final class FetchOperation {
             if state.currentLeaderEpoch > epoch.rawValue { return .settled(Fetched(state, .unknownLeaderEpoch)) }
         }
         if leaderEpoch != nil, let nearer = nearer(to: state, replica) { return .settled(nearer) }
+        if let held = heldBack(state, replica, topic) { return .settled(held) }
         return .log(state, replica, isLed: leaderEpoch != nil)
     }
 
@@ -234,6 +235,7 @@ final class FetchOperation {
         stopWaiting()
         var response = FetchResponse()
         response.sessionId = session?.id ?? 0
+        countThrottled(found)
         var served: Set<PartitionKey> = []
         for (entry, answer) in zip(wanted, found) {
             if answer.count > 0 { served.insert(entry.key) }

@@ -61,7 +61,7 @@ extension DescribeQuorumResponse.PartitionData {
         where quorum.voters.contains(follower.key) || now - follower.lastFetch < Quorum.observerTimeout {
             let state = DescribeQuorumResponse.ReplicaState {
                 $0.replicaId = follower.key.id.rawValue
-                $0.replicaDirectoryId = follower.key.directory
+                $0.replicaDirectoryId = follower.directory
                 $0.logEndOffset = follower.offset.rawValue
                 $0.lastFetchTimestamp = follower.offset == .none ? -1 : time(follower.lastFetch)
                 $0.lastCaughtUpTimestamp = time(follower.caughtUpAt)
@@ -104,7 +104,7 @@ extension AddRaftVoterRequest: ControllerRequest {
             endpoints: listeners.map { Voter.Endpoint(name: $0.name, host: $0.host, port: $0.port) })
         guard voter.isNamed(for: driver) else { return completion(.success(refusal(.invalidRequest))) }
         let deadline = driver.loop.now + .milliseconds(max(0, timeoutMs))
-        driver.changeVoters(.add(voter), deadline: deadline) { error in
+        driver.changeVoters(.add(voter), deadline: deadline, answersWhenWritten: !ackWhenCommitted) { error in
             completion(.success(error.map { self.refusal($0.code) } ?? Response { $0.errorMessage = nil }))
         }
     }

@@ -57,6 +57,7 @@ struct Reason {
         Reason(api: "ListPartitionReassignments", path: "topics", why: "partitions were on the move"),
         Reason(api: "ElectLeaders", path: "replicaElectionResults.partitionResult", why: "the topic is not there"),
         Reason(api: "DescribeLogDirs", path: "results.topics", why: "other partitions stood in the folders"),
+        Reason(api: "AlterReplicaLogDirs", path: "results.partitions", why: "the broker had other folders"),
         Reason(api: "DeleteTopics", path: "responses", why: "the topic is not there"),
         Reason(api: "DescribeConfigs", path: "results.configs", why: "the node had advertised.listeners set"),
         Reason(api: "ListConfigResources", path: "configResources", why: "other resources had configurations"),
