@@ -3,6 +3,8 @@ import pytest
 
 import confluent_kafka
 import confluent_kafka.admin
+from kafka import errors
+from kafka.admin import KafkaAdminClient
 
 from disk_faults import FaultyDisk
 from test_full_disk import Writer, keys, make_topic, until
@@ -105,3 +107,67 @@ def test_writes_fail_for_a_while(two_folders):
     disk.write_error = 0
     assert writer.finish() == 0
     assert keys(broker.address) == {offset: key for key, offset in writer.acknowledged.items()}
+
+
+@pytest.fixture
+def moving(two_folders):
+    """The two folders, the topic `t` in the one and 400 records in it that are on their slow way to the other."""
+    broker, disk, more, own = two_folders
+    broker.stop()
+    broker.settings.append("replica.alter.log.dirs.io.max.bytes.per.second=300000")
+    broker.start()
+
+    def begin(target):
+        home = own if target == more else more
+        make_topic(broker.address, "t")
+        ask(broker, "t", home)
+        until("the topic is at home", lambda: (home / "t-0").is_dir() and not list(home.glob("t-0.*")), 60)
+        writer = Writer(broker.address, "t")
+        writer.write(400)
+        assert writer.finish() == 0
+        ask(broker, "t", target)
+        until("the copy grows", lambda: list(target.glob("t-0.*-future/*.log")))
+        return writer
+
+    return begin, broker, disk, more, own
+
+
+def ask(broker, topic, path):
+    admin = KafkaAdminClient(bootstrap_servers=broker.address)
+    (code,) = admin.alter_replica_log_dirs({(topic, 0, 1): str(path)}).values()
+    admin.close()
+    assert code is errors.NoError
+
+
+def whole(broker, writer):
+    return keys(broker.address, writer.topic) == {offset: key for key, offset in writer.acknowledged.items()}
+
+
+def test_a_replica_whose_new_folder_fails_stays_where_it_is(moving):
+    begin, broker, disk, more, own = moving
+    writer = begin(more)
+    disk.only("/more/")
+    disk.sync_error = EIO
+    make_topic(broker.address, "more", partitions=4, durability="fsync")  # somebody syncs there
+    until("the folder is offline", lambda: "log folder is offline" in broker.log.read_text(), 60)
+    writer.write(100)
+    assert writer.finish() == 0 and (own / "t-0").is_dir() and whole(broker, writer)
+    disk.sync_error = 0
+    broker.stop()
+    broker.start()
+    until("the move is over", lambda: (more / "t-0").is_dir(), 90)
+    assert whole(broker, writer)
+
+
+def test_a_replica_whose_old_folder_fails_waits_for_it(moving):
+    begin, broker, disk, more, own = moving
+    writer = begin(own)
+    disk.only("/more/")
+    disk.sync_error = EIO
+    until("the folder is offline", lambda: metadata_of(broker.address, "t").partitions[0].leader == -1, 90)
+    disk.sync_error = 0
+    broker.stop()
+    broker.start()
+    until("the move is over", lambda: (own / "t-0").is_dir(), 90)
+    until("it has a leader", lambda: metadata_of(broker.address, "t").partitions[0].leader == 1)
+    assert whole(broker, writer)
