@@ -88,7 +88,7 @@ extension Broker {
     }
 
     /// The node cannot go on, and does nothing more. Nothing is marked as stopped in order.
-    private func halt(_ reason: StartFailure) {
+    func halt(_ reason: StartFailure) {
         let isFirst = withState { state in
             defer { state.isStopping = true }
             return !state.hasHalted

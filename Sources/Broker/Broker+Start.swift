@@ -131,10 +131,14 @@ extension Broker {
             logger: logger, outlets: outlets)
     }
 
-    /// Without the metadata log nothing goes on. A start fails by it; later, its folder is offline and ends the node.
+    /// Without the metadata log nothing goes on: a start fails by it, a node that serves ends.
     private func metadataFailed(_ failure: MetadataFailure) {
         logger.error("metadata", "the metadata log failed", [("reason", "\(failure)")])
-        withState { $0.lifecycle }?.value.fail(.metadata(failure))
+        if withState({ $0.isStarting }) {
+            withState { $0.lifecycle }?.value.fail(.metadata(failure))
+        } else {
+            halt(.metadata(failure))
+        }
     }
 
     private func describe(_ endpoints: [RegisterBrokerRecord.BrokerEndpoint]) -> NodeLifecycle.Description {

@@ -36,14 +36,22 @@ final class ClusterNode {
     var isStopping: Bool { stopsSince != nil }
     /// It serves, and nobody is about to end it.
     var isSteady: Bool { isUp && machine.hasStarted && !isStopping && harm == nil }
-    /// What it believes; before it serves it knows only what its disk holds, which may never have been committed.
-    var image: ClusterImage? { isUp && machine.hasStarted ? machine.broker?.image : nil }
+    /// What it believes; before it serves it knows only what its disk holds, which may never have been committed. A node without a
+    /// broker serves at once, and knows more when it has heard more.
+    var image: ClusterImage? {
+        guard isUp, machine.hasStarted, let image = machine.broker?.image else { return nil }
+        return plan.isBroker || image.endOffset > firstEnd ? image : nil
+    }
+
+    /// Where the metadata on its disk ended when it began.
+    private var firstEnd = Offset.none
 
     func start() {
         restartsAt = nil
         lives += 1
         world.note("START \(plan.name)")
         machine.start()
+        firstEnd = machine.broker?.image.endOffset ?? .none
     }
 
     /// Ends what is to end and starts what is to start; tells of what should not have happened.

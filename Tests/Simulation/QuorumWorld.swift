@@ -30,6 +30,7 @@ package struct QuorumWorld {
         case propose
         case trouble
         case restart(Int)
+        case strike(Int, incarnation: Int)
     }
 
     private struct Asked {
@@ -160,6 +161,7 @@ package struct QuorumWorld {
         case .propose: propose()
         case .trouble: trouble()
         case .restart(let index): if replicas[index].quorum == nil { start(index) }
+        case .strike(let index, let incarnation): if replicas[index].incarnation == incarnation { strike(index) }
         }
     }
 
@@ -198,6 +200,9 @@ package struct QuorumWorld {
         switch effect {
         case .persist, .truncate, .storePiece, .install:
             if case .install = effect { snapshotVoters[index] = voters }
+            if case .persist = effect, faults.kills, chance(5) {
+                after(within(faults.syncMax), .strike(index, incarnation: incarnation))
+            }
             replicas[index].works.append(effect)
             guard replicas[index].works.count == 1 else { return }
             after(within(faults.syncMax), .worked(index, incarnation: incarnation))
@@ -420,6 +425,20 @@ package struct QuorumWorld {
             replicas[index].makeSnapshot(at: mark)
         }
         if faults.changes, chance(40) { changeVoters(index) }
+    }
+
+    /// Kills a replica that is about to keep a vote, and cuts off the one that it voted for: what it forgets it does again.
+    private mutating func strike(_ index: Int) {
+        guard faults.kills, let quorum = replicas[index].quorum else { return }
+        note("KILL \(replicas[index].key.id), which voted for \(quorum.state.votedFor)")
+        replicas[index].kill(survivors: Int.random(in: 0...3, using: &random))
+        after(within(.milliseconds(500)), .restart(index))
+        guard faults.partitions, chance(70), let voted = replicas.firstIndex(where: { $0.key.id == quorum.state.votedFor }) else {
+            return
+        }
+        cut = [voted]
+        oneWay = nil
+        noteAlone()
     }
 
     private mutating func changeVoters(_ subject: Int) {
