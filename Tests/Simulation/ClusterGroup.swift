@@ -36,7 +36,8 @@ final class CommitOracle {
         if offset > prefix(partition) {
             oracle.violate("I14 \(member) was told that \(partition) is committed at \(offset); \(prefix(partition)) was delivered")
         }
-        if told[partition]?.last.map({ $0.offset < offset }) ?? true { told[partition, default: []].append((oracle.world.now, offset)) }
+        guard told[partition]?.last.map({ $0.offset < offset }) ?? true else { return }
+        told[partition, default: []].append((oracle.world.now, offset))
     }
 
     func begin(_ member: String, _ partition: TopicPartition, at offset: Int64) {

@@ -38,9 +38,10 @@ extension ClusterWorld {
             for topic in image.topics.values where oracle.deleted.contains(topic.name) {
                 return "\(node.plan.name) knows the deleted topic \(topic.name)"
             }
-            for partition in administrator.partitions where image.topic(named: partition.topic)?.partitions[partition.partition] == nil {
-                return "\(node.plan.name) does not know \(partition)"
+            let unknown = administrator.partitions.first { partition in
+                image.topic(named: partition.topic)?.partitions[partition.partition] == nil
             }
+            if let unknown { return "\(node.plan.name) does not know \(unknown)" }
             if let problem = missing(in: image) { return problem + " at \(node.plan.name)" }
         }
         return nil
@@ -84,9 +85,10 @@ extension ClusterWorld {
 
     /// Two replicas whose logs are not the same, byte by byte; nil if there are none.
     private func difference() -> String? {
+        let image = nodes.lazy.compactMap(\.image).first
         for partition in administrator.partitions {
-            let replicas = nodes.lazy.compactMap(\.image).first?.topic(named: partition.topic)?.partitions[partition.partition]?.replicas
-            let logs = nodes.filter { replicas?.contains(NodeId($0.plan.id)) ?? false }.map { ($0.plan.name, $0.log(of: partition)) }
+            let replicas = image?.topic(named: partition.topic)?.partitions[partition.partition]?.replicas ?? []
+            let logs = nodes.filter { replicas.contains(NodeId($0.plan.id)) }.map { ($0.plan.name, $0.log(of: partition)) }
             for (name, log) in logs where log != logs[0].1 {
                 return "\(partition): the log of \(name) differs from that of \(logs[0].0)"
             }

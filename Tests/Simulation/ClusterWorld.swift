@@ -89,7 +89,9 @@ package final class ClusterWorld {
     }
 
     /// Some faults come one upon the other.
-    private func pause() { _ = step(milliseconds: world.chance(30) ? world.number(in: 10...400) : world.number(in: 400...6000)) { false } }
+    private func pause() {
+        _ = step(milliseconds: world.chance(30) ? world.number(in: 10...400) : world.number(in: 400...6000)) { false }
+    }
 
     func step(seconds: Int, until isDone: () -> Bool) -> Bool { step(milliseconds: seconds * 1000, until: isDone) }
 

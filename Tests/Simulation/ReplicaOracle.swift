@@ -7,8 +7,9 @@
 // I5  whom the leader counts on are all whom the controller would let lead (KIP-966), while it has enough in sync
 // I6  who is in sync or eligible, and lives, holds all that was committed
 //
-// A log is read once, batch by batch, as it grows; what was cut off is forgotten by its epochs. The offsets topic is compacted, so
-// that its replicas hold the same records in other batches: of it only ends and roles are looked at.
+// A log is read once, batch by batch, as it grows; what was cut off is forgotten by its epochs. The logs of the metadata are held
+// against I2, too. The offsets topic is compacted, so that its replicas hold the same records in other batches: of it only ends and
+// roles are looked at.
 
 import Basics
 import Broker
@@ -39,16 +40,30 @@ final class ReplicaOracle {
         var epoch: LeaderEpoch
     }
 
-    /// One replica in one life of its node.
-    private final class Tracked {
-        let partition: Partition
+    /// A log as far as it was read.
+    private class ReadLog {
+        let log: PartitionLog
+        let place: Place
         var marks: [Mark] = []
         var next = Offset.zero
         /// How many of the committed batches are known to be in it.
         var agreed = 0
+
+        init(_ log: PartitionLog, _ place: Place) {
+            self.log = log
+            self.place = place
+        }
+    }
+
+    /// One replica in one life of its node.
+    private final class Tracked: ReadLog {
+        let partition: Partition
         var leading: (epoch: LeaderEpoch, highWatermark: Offset)?
 
-        init(_ partition: Partition) { self.partition = partition }
+        init(_ partition: Partition) {
+            self.partition = partition
+            super.init(partition.log, Place(topic: partition.topicId, partition: partition.id.partition))
+        }
     }
 
     /// What is known of a partition, whoever leads it.
@@ -60,6 +75,8 @@ final class ReplicaOracle {
     private let oracle: ClusterOracle
     private var truths: [Place: Truth] = [:]
     private var tracked: [String: (lives: Int, replicas: [ObjectIdentifier: Tracked])] = [:]
+    /// The logs of the metadata, by node.
+    private var metadata: [String: ReadLog] = [:]
     private var known: [MarkName: (mark: Mark, before: LeaderEpoch?)] = [:]
     private var leaders: [MarkName: String] = [:]
     private(set) var places: [TopicPartition: Place] = [:]
@@ -88,6 +105,10 @@ final class ReplicaOracle {
             look(at: replica, node, newest, epoch: broker.brokerEpoch)
             now[id] = replica
         }
+        if metadata[name]?.log !== broker.metadataLog {
+            metadata[name] = ReadLog(broker.metadataLog, Place(topic: .zero, partition: 0))
+        }
+        if let log = metadata[name], node.harm == nil { read(log, name) }
         for gone in before.values {
             raise(Place(topic: gone.partition.topicId, partition: gone.partition.id.partition), to: gone.partition.highWatermark)
         }
@@ -124,7 +145,7 @@ final class ReplicaOracle {
         let (leader, highWatermark) = (partition.leader, partition.highWatermark)
         raise(place, to: highWatermark)
         if !ReplicaOracle.isCompacted(partition.id.topic), node.harm == nil {
-            read(replica, place, node.plan.name)
+            read(replica, node.plan.name)
             commit(replica, place, upTo: highWatermark, node.plan.name)
         }
         if let leader { look(at: leader, replica, place, node.plan.name, highWatermark) }
@@ -137,9 +158,11 @@ final class ReplicaOracle {
     // MARK: Logs
 
     /// Reads what is new in a log.
-    private func read(_ replica: Tracked, _ place: Place, _ node: String) {
-        let log = replica.partition.log
+    private func read(_ replica: ReadLog, _ node: String) {
+        let log = replica.log
         let (end, epochs) = (log.endOffset, log.epochs)
+        // A snapshot took the place of what was to be read.
+        if replica.next < log.startOffset { (replica.marks, replica.next) = ([], log.startOffset) }
         while let last = replica.marks.last, last.end > end || epochs.epoch(at: last.base) != last.epoch {
             replica.marks.removeLast()
             replica.next = replica.marks.last?.end ?? log.startOffset
@@ -151,11 +174,10 @@ final class ReplicaOracle {
             else { return }
             for batch in RecordBatchSequence(bytes) where batch.header.nextOffset > replica.next {
                 let header = batch.header
-                note(
-                    Mark(base: header.baseOffset, end: header.nextOffset, epoch: header.leaderEpoch, crc: header.crc),
-                    behind: replica.marks.last?.epoch, in: replica.partition.id, place, node)
-                replica.marks.append(
-                    Mark(base: header.baseOffset, end: header.nextOffset, epoch: header.leaderEpoch, crc: header.crc))
+                let mark = Mark(
+                    base: header.baseOffset, end: header.nextOffset, epoch: header.leaderEpoch, crc: header.crc)
+                note(mark, behind: replica.marks.last?.epoch, in: log.partition, replica.place, node)
+                replica.marks.append(mark)
                 replica.next = header.nextOffset
             }
         }
@@ -218,7 +240,8 @@ final class ReplicaOracle {
         if let before = replica.leading, before.epoch == leader.epoch, before.highWatermark > highWatermark {
             oracle.violate("I4 \(node): the high watermark of \(id) fell from \(before.highWatermark) to \(highWatermark)")
         }
-        guard replica.leading?.epoch != leader.epoch, !ReplicaOracle.isCompacted(id.topic), replica.next >= replica.partition.log.endOffset
+        guard replica.leading?.epoch != leader.epoch, !ReplicaOracle.isCompacted(id.topic),
+            replica.next >= replica.partition.log.endOffset
         else { return }
         if let what = lacks(replica, place, upTo: leader.epoch) {
             oracle.violate("I1 \(node) leads \(id) in epoch \(leader.epoch) and \(what)")
