@@ -10,6 +10,13 @@ public protocol Confinement: AnyObject, Sendable {
 
     /// Runs `message` inside, later. Any thread may call.
     func post(_ message: @escaping @Sendable () -> Void)
+
+    /// The same, for a message that may wait so long for others: on its own it wakes nobody who wakes by then.
+    func post(within delay: Duration, _ message: @escaping @Sendable () -> Void)
+}
+
+extension Confinement {
+    public func post(within delay: Duration, _ message: @escaping @Sendable () -> Void) { post(message) }
 }
 
 /// A value that may be named anywhere and touched only inside its confinement.

@@ -68,10 +68,7 @@ extension Broker {
         let link = ControllerLink(driver: driver, peers: driver.peers, random: environment.random)
         let lifecycle = NodeLifecycle(
             link: link, loop: controllerLoop, node: node, description: describe(endpoints), logger: logger)
-        // Until it serves, it has none: `begin` sets the first.
-        lifecycle.onEpoch = { [weak self] epoch in
-            self?.withState { if $0.brokerEpoch >= 0 { $0.brokerEpoch = epoch } }
-        }
+        lifecycle.onEpoch = { [weak self] epoch in self?.withState { $0.brokerEpoch = epoch } }
         withState { state in
             state.driver = Confined(driver, to: controllerLoop)
             state.link = Confined(link, to: controllerLoop)
@@ -128,17 +125,14 @@ extension Broker {
                 clusterId: identity.clusterId, endpoints: node.ownQuorumEndpoints,
                 fetchBytesMax: node.int("controller.quorum.fetch.max.bytes"),
                 snapshotBytesMax: node.int("controller.quorum.fetch.snapshot.max.bytes")),
-            logger: logger, outlets: outlets)
+            incarnation: replicas.incarnation, logger: logger, outlets: outlets)
     }
 
-    /// Without the metadata log nothing goes on: a start fails by it, a node that serves ends.
+    /// Without the metadata log nothing goes on: a start fails by it, and a node that serves ends.
     private func metadataFailed(_ failure: MetadataFailure) {
         logger.error("metadata", "the metadata log failed", [("reason", "\(failure)")])
-        if withState({ $0.isStarting }) {
-            withState { $0.lifecycle }?.value.fail(.metadata(failure))
-        } else {
-            halt(.metadata(failure))
-        }
+        let isStarting = withState { $0.lifecycle }?.value.fail(.metadata(failure)) ?? false
+        if !isStarting, withState({ !$0.isStopping }) { halt(.metadata(failure)) }
     }
 
     private func describe(_ endpoints: [RegisterBrokerRecord.BrokerEndpoint]) -> NodeLifecycle.Description {
@@ -153,7 +147,7 @@ extension Broker {
                     $0.securityProtocol = endpoint.securityProtocol
                 }
             }, rack: node["broker.rack"], directories: replicas.onlineDirectoryIds,
-            previousEpoch: replicas.folders.lazy.compactMap(\.previousBrokerEpoch).first ?? -1,
+            previousEpoch: replicas.previousBrokerEpoch,
             controllerEndpoints: [
                 ControllerRegistrationRequest.Listener {
                     $0.name = own?.name ?? "CONTROLLER"
@@ -168,6 +162,7 @@ extension Broker {
     private func begin(_ epoch: Int64, _ completion: @escaping @Sendable (StartFailure?) -> Void) {
         let held = withState { state in
             state.brokerEpoch = epoch
+            state.isServing = true
             defer { state.held = [] }
             return state.held
         }
@@ -224,7 +219,7 @@ extension Broker {
         let held = HeldConnection(transport: Confined(transport, to: transport.loop), listener: listener)
         let mustWait = withState { state in
             // Other controllers are answered as soon as there is a quorum.
-            let mustWait = state.brokerEpoch < 0 && !(state.driver != nil && self.kind(of: listener) == .controller)
+            let mustWait = !state.isServing && !(state.driver != nil && self.kind(of: listener) == .controller)
             if mustWait { state.held.append(held) }
             return mustWait
         }

@@ -41,6 +41,8 @@ final class Origin: Sendable {
 /// Where a call came from, and where its answer goes. Owner: the loop of the call.
 protocol CallSink: AnyObject {
     var isClosed: Bool { get }
+    /// How long each way between loops may take: nothing, unless the client is in no hurry.
+    var patience: Duration { get }
     func complete(_ slot: UInt64, with pieces: [Outgoing], of call: Call)
     func close(_ reason: String)
     func mute(for delay: Duration)
@@ -72,6 +74,7 @@ final class Call {
     }
 
     var version: Int16 { context.version }
+    var patience: Duration { connection.patience }
     var loop: any EventLoop { shard.loop }
 
     /// Sends `response` when all earlier requests of the connection are answered.

@@ -120,6 +120,8 @@ final class Connection: TransportHandler, CallSink {
         }
     }
 
+    var patience: Duration { heartbeatsInARow >= 2 ? .milliseconds(10) : .zero }
+
     /// A client that sends nothing but heartbeats is in no hurry.
     private func note(_ key: ApiKey) {
         if key == .heartbeat || key == .consumerGroupHeartbeat {

@@ -121,7 +121,7 @@ extension Call {
                 if end == .hurried { then(.failure(.notCoordinator)) }
             }
         }
-        shard.ask(target, partition, ticket, decide, then: then)
+        shard.ask(target, partition, ticket, within: patience, decide, then: then)
     }
 }
 
@@ -136,18 +136,19 @@ extension Shard {
         return shard
     }
 
-    /// Has a coordinator of `target` decide; `then` runs here.
+    /// Has a coordinator of `target` decide; `then` runs here. Each way may take so long if the loops differ.
     fileprivate func ask(
         _ target: Confined<Shard>, _ partition: Int32, _ ticket: Confined<GroupDriver.Ticket>,
-        _ decide: @escaping GroupDriver.Decide, then: @escaping (GroupDriver.Outcome) -> Void
+        within patience: Duration = .zero, _ decide: @escaping GroupDriver.Decide,
+        then: @escaping (GroupDriver.Outcome) -> Void
     ) {
         if target.confinement.isInside {
             return target.value.groups.request(partition, ticket.value, decide, completion: then)
         }
         let back = Confined(then, to: loop)
-        target.confinement.post {
+        target.confinement.post(within: patience) {
             target.value.groups.request(partition, ticket.value, decide) { outcome in
-                back.confinement.post { back.value(outcome) }
+                back.confinement.post(within: patience) { back.value(outcome) }
             }
         }
     }

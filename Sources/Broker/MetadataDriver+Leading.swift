@@ -35,7 +35,7 @@ extension MetadataDriver {
         append(records, isControl: true, touched: everything, voters: voters) { failure in
             guard case .storage(let error) = failure else { return }
             // Another voter may have room; a lone one has nobody to give way to.
-            if error.isPassing, self.quorum.voters.voters.count > 1 { self.resign() } else { self.fail(error) }
+            if error.isWantOfRoom, self.quorum.voters.voters.count > 1 { self.resign() } else { self.fail(error) }
         }
         guard failure == nil, isActive else { return }
         if controller.image.isInTransaction { append(controller.abandonTransaction()) { _ in } }
@@ -83,8 +83,8 @@ extension MetadataDriver {
             self.sessionTimer = nil
             guard self.isActive, !self.isClosed else { return }
             for broker in self.sessions.overdue(at: self.loop.now) {
-                self.sessions.forget(broker)
                 self.logger.warning("controller", "fences a broker that is silent", [("broker", "\(broker)")])
+                self.sessions.forget(broker)
                 self.append(self.controller.fenceSilent(broker)) { failure in
                     // What cannot be written now must be written later: nobody else looks for this broker.
                     guard case .storage = failure, self.isActive else { return }

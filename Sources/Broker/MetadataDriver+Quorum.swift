@@ -135,7 +135,7 @@ extension MetadataDriver {
             do {
                 try store(batch)
             } catch {
-                guard error.isPassing else { return fail(error) }
+                guard error.isWantOfRoom else { return fail(error) }
                 retry()
                 break
             }
@@ -184,7 +184,8 @@ extension MetadataDriver {
             jobs.removeFirst()
             if let reloaded { adopt(reloaded) }
             carryOut(quorum.worked(now: loop.now))
-        case .failure(let error) where error.isPassing: retry()
+            release(upTo: quorum.highWatermark)
+        case .failure(let error) where error.isWantOfRoom: retry()
         case .failure(let error):
             jobs = []
             logger.error("metadata", "cannot go on", [("job", job.name), ("reason", "\(error)")])
@@ -199,6 +200,7 @@ extension MetadataDriver {
             self.isBusy = false
             guard self.failure == nil else { return }
             self.writeFollowed()
+            self.release(upTo: self.quorum.highWatermark)
             self.runNext()
         }
     }
@@ -224,7 +226,7 @@ extension MetadataDriver {
         isBusy = false
         guard let failure else { return carryOut(quorum.persisted(upTo: end, now: loop.now)) }
         // What was decided cannot be taken back: it waits for room.
-        if failure.isPassing { retry() } else { fail(failure) }
+        if failure.isWantOfRoom { retry() } else { fail(failure) }
     }
 
     // MARK: Cuts and snapshots
@@ -261,6 +263,7 @@ extension MetadataDriver {
             try store.removeSnapshots(below: id.end)
             return try loader.reload(log)
         }
+        snapshots.installed(id)
         logger.info("metadata", "takes a snapshot of the leader", [("end", "\(id.end)")])
     }
 

@@ -71,6 +71,8 @@ final class MetadataDriver {
     let snapshots: SnapshotWriter
     let peers: NodePeers
     let speaker: QuorumSpeaker
+    /// This process, among all that have been this node.
+    let incarnation: Uuid
     let logger: Logger
     let outlets: Outlets
     /// The feature levels that formatting asked for.
@@ -105,10 +107,13 @@ final class MetadataDriver {
     var sessionTimer: TimerToken?
     /// Addresses of nodes that answers named.
     var learned: [NodeId: SocketAddress] = [:]
+    /// Where the node listens that last said it leads.
+    var announced: (leader: NodeId, address: SocketAddress)?
 
     init(
         loop: any EventLoop, environment: Environment, node: NodeConfiguration, loaded: LoadedMetadata,
-        snapshots: SnapshotWriter, peers: NodePeers, speaker: QuorumSpeaker, logger: Logger, outlets: Outlets
+        snapshots: SnapshotWriter, peers: NodePeers, speaker: QuorumSpeaker, incarnation: Uuid, logger: Logger,
+        outlets: Outlets
     ) {
         self.loop = loop
         self.environment = environment
@@ -123,6 +128,7 @@ final class MetadataDriver {
         self.snapshots = snapshots
         self.peers = peers
         self.speaker = speaker
+        self.incarnation = incarnation
         self.logger = logger
         self.outlets = outlets
         sessions = BrokerSessions(
@@ -165,6 +171,8 @@ final class MetadataDriver {
             do {
                 batch = try write(records, isControl: isControl)
             } catch {
+                // Another that can write is to decide.
+                if quorum.voters.voters.count > 1 { loop.proceed { self.resign() } }
                 return completion(.storage(error))
             }
         }
@@ -192,7 +200,7 @@ final class MetadataDriver {
 
     /// Writes a batch at the end of the log.
     func store(_ batch: RecordBatch) throws(StorageError) {
-        var plan = log.planReplicated([batch])
+        var plan = log.planReplicated([batch], at: loop.now)
         do {
             // What lies before a segment is durable before there is one: a loss of power leaves no hole between two.
             if plan.rolls { try log.sync() }
@@ -270,8 +278,8 @@ final class MetadataDriver {
         guard isNews else { return }
         let voters = quorum.voterHistory.voters(below: image.endOffset)
         snapshots.committed(
-            image, epoch: log.epochs.epoch(at: image.endOffset + -1) ?? epoch,
-            voters: voters.isDynamic ? voters.record : nil, timestamp: lastAppend)
+            image, epoch: quorum.log.epoch(before: image.endOffset), voters: voters.isDynamic ? voters.record : nil,
+            timestamp: lastAppend == .none ? environment.clock.wallClock : lastAppend)
     }
 
     // MARK: End

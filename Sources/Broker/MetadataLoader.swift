@@ -63,7 +63,8 @@ struct MetadataLoader: Sendable {
         let log = try openLog(start: start, snapshot: end, epochMax: state.epoch)
         // A snapshot of the leader came, and the process ended before it took the place of the log; or the tail was lost of
         // what others had committed.
-        if log.endOffset < end { try log.restart(at: end) }
+        let last = (log.epochs.entries.last?.epoch ?? LeaderEpoch(0), log.endOffset)
+        if let file = snapshot?.file, (file.epoch, end) > last || end > log.endOffset { try log.restart(at: end) }
         try replayLog(log, from: end)
         let id = snapshot.flatMap { $0.file.end == .zero ? nil : SnapshotId(end: $0.file.end, epoch: $0.file.epoch) }
         // What a process left that was killed is in no way durable yet.
@@ -106,6 +107,7 @@ struct MetadataLoader: Sendable {
         reaching start: Offset
     ) throws(StorageError) -> (file: MetadataStore.SnapshotFile, batches: [RecordBatch])? {
         try store.removeSnapshots(below: start)
+        try store.removePieces()
         var failure: StorageError?
         for file in try store.snapshots().reversed() {
             do throws(StorageError) {

@@ -170,12 +170,17 @@ extension MetadataStore {
 
     // MARK: Removal
 
-    /// Removes what a crash left half-written, and snapshots of what the log has let go of: below `start`.
+    /// Removes snapshots of what the log has let go of: below `start`.
     func removeSnapshots(below start: Offset) throws(StorageError) {
+        try remove { name in MetadataStore.parse(name).map { $0.end < start } ?? false }
+    }
+
+    /// Removes what a crash, or a leader that did not come back, left half-written. Not while a snapshot is received.
+    func removePieces() throws(StorageError) { try remove { $0.hasSuffix(MetadataStore.suffix + ".part") } }
+
+    private func remove(_ isNeedless: (String) -> Bool) throws(StorageError) {
         try storage { () throws(FileError) in
-            for entry in try fileSystem.entries(directory) {
-                let isNeedless = MetadataStore.parse(entry.name).map { $0.end < start } ?? false
-                guard isNeedless || entry.name.hasSuffix(MetadataStore.suffix + ".part") else { continue }
+            for entry in try fileSystem.entries(directory) where isNeedless(entry.name) {
                 try fileSystem.remove(directory + "/" + entry.name)
             }
         }

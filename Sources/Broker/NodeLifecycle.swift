@@ -68,14 +68,17 @@ final class NodeLifecycle {
         register()
     }
 
-    private func settle(_ result: Result<Int64, StartFailure>) {
-        let completion = started
+    @discardableResult
+    private func settle(_ result: Result<Int64, StartFailure>) -> Bool {
+        guard let completion = started else { return false }
         started = nil
-        completion?(result)
+        completion(result)
+        return true
     }
 
-    /// The start cannot come to a good end any more, or is not wanted.
-    func fail(_ failure: StartFailure) { settle(.failure(failure)) }
+    /// The start cannot come to a good end any more, or is not wanted. False if it has come to its end.
+    @discardableResult
+    func fail(_ failure: StartFailure) -> Bool { settle(.failure(failure)) }
 
     // MARK: Registration
 
@@ -96,7 +99,7 @@ final class NodeLifecycle {
             guard !self.isEnding else { return }
             switch result {
             case .success(let response) where !response.errorCode.isError: return
-            case .failure(.storage(let reason)): return self.fail(.metadata(reason))
+            case .failure(.storage(let reason)): self.fail(.metadata(reason))
             default: _ = self.loop.schedule(at: self.loop.now + NodeLifecycle.registrationPause) { self.registerController() }
             }
         }
@@ -135,12 +138,14 @@ final class NodeLifecycle {
             onEpoch(epoch)
             isUnfenced = false
             beatWhenCaughtUp()
-        case .success(let response) where loop.now >= patience || response.errorCode == .inconsistentClusterId:
+        case .success(let response)
+        where started != nil && (loop.now >= patience || response.errorCode == .inconsistentClusterId):
             fail(.refused("the controller refuses the registration: \(response.errorCode)"))
-        case .failure(.storage(let reason)): fail(.metadata(reason))
+        case .failure(.storage(let reason)) where started != nil: fail(.metadata(reason))
         case .failure where started != nil && loop.now >= patience:
             fail(.refused("no controller answered the registration in time"))
         case .success, .failure:
+            logger.warning("broker", "is not registered yet", [("answer", "\(result)")])
             _ = loop.schedule(at: loop.now + NodeLifecycle.registrationPause) { self.register() }
         }
     }
@@ -212,7 +217,7 @@ final class NodeLifecycle {
             register()
         case .success(let response):
             logger.warning("broker", "a heartbeat was refused", [("code", "\(response.errorCode)")])
-        case .failure(.storage(let reason)): fail(.metadata(reason))
+        case .failure(.storage(let reason)) where started != nil: fail(.metadata(reason))
         case .failure(let failure): logger.warning("broker", "no controller answers heartbeats", [("reason", "\(failure)")])
         }
     }

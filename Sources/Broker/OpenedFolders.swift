@@ -163,11 +163,12 @@ struct OpenedFolders {
                 directoryId: position == index ? named ?? made : made)
         }
         let endpoint = node.controllerEndpoint
+        let isAny = endpoint.map { $0.host.isEmpty || $0.host == "0.0.0.0" } ?? false
         let own = Voter(
             key: ReplicaKey(id: NodeId(node.nodeId), directory: identities[index].directoryId),
             endpoints: [
                 Voter.Endpoint(
-                    name: endpoint?.name ?? "CONTROLLER", host: endpoint?.host ?? "127.0.0.1",
+                    name: endpoint?.name ?? "CONTROLLER", host: isAny ? "localhost" : endpoint?.host ?? "127.0.0.1",
                     port: endpoint?.port ?? unboundControllerPort)
             ])
         let (voters, records) = (try formation.record(own: own, node), try formation.records())

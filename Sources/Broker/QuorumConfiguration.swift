@@ -33,7 +33,9 @@ extension NodeConfiguration {
     /// Where other controllers reach this one; empty for a node that has no listener for them.
     var ownQuorumEndpoints: [Voter.Endpoint] {
         guard isController, let listener = controllerEndpoint, listener.port != 0 else { return [] }
+        // A node with others must be named by an address that they can use: this one is used by them as it stands.
         let isAny = listener.host.isEmpty || listener.host == "0.0.0.0"
+        if isAny, hasQuorumPeers { return [] }
         return [Voter.Endpoint(name: listener.name, host: isAny ? "localhost" : listener.host, port: listener.port)]
     }
 }

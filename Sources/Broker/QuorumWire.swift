@@ -262,7 +262,4 @@ extension VoterSet {
             }
         }
     }
-
-    /// Whether the log names the voters, and so may change them (kraft.version 1); else the configuration does.
-    var isDynamic: Bool { !voters.isEmpty && voters.allSatisfy { $0.key.directory != .zero } }
 }

@@ -12,6 +12,12 @@ extension StorageError {
         guard case .file(let error) = self else { return false }
         return error.kind != .notSynced && error.kind != .offline
     }
+
+    /// The disk is full, and will have room again.
+    var isWantOfRoom: Bool {
+        guard case .file(let error) = self else { return false }
+        return error.kind == .noSpace
+    }
 }
 
 extension ReplicaFolders {

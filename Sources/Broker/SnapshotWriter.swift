@@ -30,6 +30,8 @@ final class SnapshotWriter {
     private var newest: Committed?
     private var timer: TimerToken?
     private var isWriting = false
+    /// Where the newest snapshot ends.
+    private var lastEnd: Offset
     private var isClosed = false
     /// Called when a snapshot is written: where the log begins now, and the epoch that wrote last below that.
     var onWritten: ((SnapshotId, _ start: Offset, _ startEpoch: LeaderEpoch) -> Void)?
@@ -40,6 +42,7 @@ final class SnapshotWriter {
         self.loop = loop
         self.environment = environment
         store = loaded.store
+        lastEnd = loaded.quorum.log.snapshot?.end ?? .none
         log = loaded.log
         self.logger = logger
         let interval = node.int("metadata.log.max.snapshot.interval.ms")
@@ -55,10 +58,15 @@ final class SnapshotWriter {
 
     /// Everything in `image` is committed; `timestamp` is that of its last record.
     func committed(_ image: ClusterImage, epoch: LeaderEpoch, voters: VotersRecord?, timestamp: Timestamp) {
+        // One that the leader sent holds it already.
+        guard image.endOffset > lastEnd else { return }
         newest = Committed(image: image, epoch: epoch, voters: voters, timestamp: timestamp)
         schedule.committed()
         writeIfDue()
     }
+
+    /// A snapshot of the leader took the place of the log.
+    func installed(_ id: SnapshotId) { lastEnd = max(lastEnd, id.end) }
 
     func close() {
         isClosed = true
@@ -106,6 +114,7 @@ final class SnapshotWriter {
         if let failure {
             logger.error("metadata", "cannot write a snapshot", [("end", "\(id.end)"), ("reason", "\(failure)")])
         } else {
+            lastEnd = max(lastEnd, id.end)
             logger.info("metadata", "wrote a snapshot", [("end", "\(id.end)")])
             onWritten?(id, startEpoch == nil ? .zero : log.startOffset, startEpoch ?? id.epoch)
         }

@@ -5,15 +5,19 @@
 // records of a step as one batch and releases the step's replies when that batch is committed. There is no undo: when an
 // append fails, or the partition is led elsewhere, the core is dropped, its waiters are failed, and a new one is loaded.
 
-package import Basics
-package import Bytes
-package import Records
+public import Basics
+public import Bytes
+public import Records
 
 /// The time at which a step is taken: `now` for deadlines, `wallClock` for what is written.
+@usableFromInline
 package struct Moment: Hashable, Sendable {
+    @usableFromInline
     package var now: Instant
+    @usableFromInline
     package var wallClock: Timestamp
 
+    @inlinable
     package init(now: Instant, wallClock: Timestamp) {
         self.now = now
         self.wallClock = wallClock
@@ -21,15 +25,20 @@ package struct Moment: Hashable, Sendable {
 }
 
 /// Stands for a request that waits for its reply. Tokens grow, so their order is the order of the requests.
+@usableFromInline
 package struct ReplyToken: Hashable, Comparable, Sendable {
+    @usableFromInline
     package var number: UInt64
 
+    @inlinable
     package init(_ number: UInt64) { self.number = number }
 
+    @inlinable
     package static func < (left: ReplyToken, right: ReplyToken) -> Bool { left.number < right.number }
 }
 
 /// A record of a coordinator's topic.
+@usableFromInline
 package protocol CoordinatorRecord: Sendable {
     /// The record that stands in the log under `key`; a nil `value` deletes. Throws for what has no schema here.
     init(key: ByteSlice, value: ByteSlice?) throws(DecodeError)
@@ -38,24 +47,39 @@ package protocol CoordinatorRecord: Sendable {
 }
 
 /// What a decision leads to. The replies leave when the records are committed, and all that was emitted before them.
+@usableFromInline
 package struct Step<Record: Sendable, Reply: Sendable>: Sendable {
+    @usableFromInline
     package struct Answer: Sendable {
+        @usableFromInline
         package var token: ReplyToken
+        @usableFromInline
         package var reply: Reply
+
+        @inlinable
+        package init(token: ReplyToken, reply: Reply) {
+            self.token = token
+            self.reply = reply
+        }
     }
 
     /// Already replayed, in order.
+    @usableFromInline
     package var records: [Record] = []
+    @usableFromInline
     package var answers: [Answer] = []
 
+    @inlinable
     package init() {}
 
+    @inlinable
     package mutating func answer(_ token: ReplyToken, _ reply: Reply) {
         answers.append(Answer(token: token, reply: reply))
     }
 }
 
 /// One coordinator, responsible for one partition of its topic.
+@usableFromInline
 package protocol CoordinatorCore: Sendable {
     associatedtype Record: CoordinatorRecord
     associatedtype Reply: Sendable

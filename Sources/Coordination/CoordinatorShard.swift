@@ -6,10 +6,11 @@
 // (group commit), unless it would become too large. Batches are appended in order and committed in order. See
 // `CoordinatorCore` for what a failed append means.
 
-package import Basics
-package import Records
+public import Basics
+public import Records
 
 /// Why a coordinator does not answer a request.
+@usableFromInline
 package enum CoordinatorRefusal: Error, Hashable, Sendable {
     /// What the log holds is still being read.
     case loading
@@ -20,38 +21,70 @@ package enum CoordinatorRefusal: Error, Hashable, Sendable {
 }
 
 /// Records to append as one batch.
+@usableFromInline
 package struct CoordinatorBatch: Sendable {
     /// Numbers rise by one from batch to batch.
+    @usableFromInline
     package var number: UInt64
+    @usableFromInline
     package var records: [PlainRecord]
+
+    @inlinable
+    init(number: UInt64, records: [PlainRecord]) {
+        self.number = number
+        self.records = records
+    }
 }
 
 /// A coordinator's core with its runtime.
+@usableFromInline
 package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
+    @usableFromInline
     package typealias Answer = Step<Core.Record, Core.Reply>.Answer
 
-    private struct Held: Sendable {
+    @usableFromInline
+    struct Held: Sendable {
         /// The batch that must be committed first.
-        var number: UInt64
-        var since: Instant
-        var answer: Answer
+        @usableFromInline var number: UInt64
+        @usableFromInline var since: Instant
+        @usableFromInline var answer: Answer
+
+        @inlinable
+        init(number: UInt64, since: Instant, answer: Answer) {
+            self.number = number
+            self.since = since
+            self.answer = answer
+        }
     }
 
-    package private(set) var core: Core
-    package private(set) var isActive = false
-    private let batchBytesMax: Int
-    private var ready: [CoordinatorBatch] = []
-    private var open: [PlainRecord] = []
-    private var openBytes = 0
+    /// Changed by the steps below alone.
+    @usableFromInline
+    package var core: Core
+    /// Its log is read. Changed by `loaded` and `abandon` alone.
+    @usableFromInline
+    package var isActive = false
+    @usableFromInline
+    let batchBytesMax: Int
+    @usableFromInline
+    var ready: [CoordinatorBatch] = []
+    @usableFromInline
+    var open: [PlainRecord] = []
+    @usableFromInline
+    var openBytes = 0
     /// The number of the batch that is being filled.
-    private var openNumber: UInt64 = 1
-    private var committed: UInt64 = 0
+    @usableFromInline
+    var openNumber: UInt64 = 1
+    @usableFromInline
+    var committed: UInt64 = 0
     /// In the order of their batches.
-    private var held: [Held] = []
+    @usableFromInline
+    var held: [Held] = []
     /// Requests whose reply has not left.
-    private var waiting: Set<ReplyToken> = []
+    @usableFromInline
+    var waiting: Set<ReplyToken> = []
 
     /// A shard that is to be loaded. `batchBytesMax`: about so many bytes of records share one batch.
+    @inlinable
     package init(_ core: Core, batchBytesMax: Int) {
         self.core = core
         self.batchBytesMax = batchBytesMax
@@ -60,6 +93,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     // MARK: Loading
 
     /// Takes over a record of the log. `producerId`: of the transaction that it belongs to.
+    @inlinable
     package mutating func load(_ record: Core.Record, ofTransaction producerId: Int64?, _ moment: Moment) {
         if let producerId {
             core.replay(record, ofTransaction: producerId, moment)
@@ -69,11 +103,13 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     }
 
     /// A transaction ended, as the log says when it is read, or as its coordinator has just written.
+    @inlinable
     package mutating func endTransaction(of producerId: Int64, isCommitted: Bool, _ moment: Moment) {
         core.endTransaction(of: producerId, isCommitted: isCommitted, moment)
     }
 
     /// The log is read to its end, and all of it is committed.
+    @inlinable
     package mutating func loaded(_ moment: Moment) -> [Answer] {
         isActive = true
         return take(core.loaded(moment), moment)
@@ -83,6 +119,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
 
     /// Has the core decide on a request; answers what may leave at once. Nothing waits for `token` any more when its
     /// reply is among the answers of this or a later call.
+    @inlinable
     package mutating func request(
         _ token: ReplyToken, _ moment: Moment, _ decide: (inout Core) -> Step<Core.Record, Core.Reply>
     ) -> [Answer] {
@@ -92,6 +129,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     }
 
     /// A decision that nobody asked for.
+    @inlinable
     package mutating func step(
         _ moment: Moment, _ decide: (inout Core) -> Step<Core.Record, Core.Reply>
     ) -> [Answer] {
@@ -100,17 +138,29 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     }
 
     /// What is to be done next.
+    @usableFromInline
     package struct Outlook: Sendable {
         /// There are records to append.
+        @usableFromInline
         package var hasRecords: Bool
         /// When `tick` is next to be called; nil while nothing is due ever.
+        @usableFromInline
         package var nextDeadline: Instant?
         /// When the oldest reply began to wait for its batch.
+        @usableFromInline
         package var waitsSince: Instant?
+
+        @inlinable
+        init(hasRecords: Bool, nextDeadline: Instant?, waitsSince: Instant?) {
+            self.hasRecords = hasRecords
+            self.nextDeadline = nextDeadline
+            self.waitsSince = waitsSince
+        }
     }
 
     /// Mutating although it changes nothing: a class that holds a shard would copy it for any other question, with
     /// every request.
+    @inlinable
     package mutating func outlook() -> Outlook {
         Outlook(
             hasRecords: !open.isEmpty || !ready.isEmpty, nextDeadline: isActive ? core.nextDeadline : nil,
@@ -118,19 +168,22 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     }
 
     /// Does what is due.
+    @inlinable
     package mutating func tick(_ moment: Moment) -> [Answer] {
         guard isActive, let due = core.nextDeadline, due <= moment.now else { return [] }
         return take(core.tick(moment), moment)
     }
 
     /// The reply for `token` is not wanted any more.
+    @inlinable
     package mutating func forget(_ token: ReplyToken) {
         guard waiting.remove(token) != nil else { return }
         core.forget(token)
         held.removeAll { $0.answer.token == token }
     }
 
-    private mutating func take(_ step: Step<Core.Record, Core.Reply>, _ moment: Moment) -> [Answer] {
+    @inlinable
+    mutating func take(_ step: Step<Core.Record, Core.Reply>, _ moment: Moment) -> [Answer] {
         for record in step.records {
             let plain = record.plain
             let size = 80 + (plain.key?.count ?? 0) + (plain.value?.count ?? 0)
@@ -152,7 +205,8 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
         return free
     }
 
-    private mutating func closeBatch() {
+    @inlinable
+    mutating func closeBatch() {
         ready.append(CoordinatorBatch(number: openNumber, records: open))
         open = []
         openBytes = 0
@@ -162,6 +216,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     // MARK: Commits
 
     /// The batches that are to be appended now, in this order.
+    @inlinable
     package mutating func takeBatches() -> [CoordinatorBatch] {
         if !open.isEmpty { closeBatch() }
         let batches = ready
@@ -170,6 +225,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     }
 
     /// Everything up to batch `number` is committed; answers what may leave now.
+    @inlinable
     package mutating func committed(upTo number: UInt64) -> [Answer] {
         committed = max(committed, number)
         let count = held.prefix { $0.number <= committed }.count
@@ -182,6 +238,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
 
     /// Gives up replies that have waited for their batch since `limit` or longer. What they rest on may still be
     /// committed.
+    @inlinable
     package mutating func giveUp(waitingSince limit: Instant) -> [ReplyToken] {
         let count = held.prefix { $0.since <= limit }.count
         guard count > 0 else { return [] }
@@ -192,6 +249,7 @@ package struct CoordinatorShard<Core: CoordinatorCore>: Sendable {
     }
 
     /// All requests without a reply, in their order, when the shard is dropped.
+    @inlinable
     package mutating func abandon() -> [ReplyToken] {
         isActive = false
         defer { waiting = [] }

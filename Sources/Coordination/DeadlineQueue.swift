@@ -5,9 +5,11 @@
 // never later than the earliest deadline; it may be earlier, since one that was put off stays where it was in the heap
 // until its old time comes.
 
-package import Basics
+public import Basics
 
-/// A queue of deadlines, inlinable so that its users have one of their own type of key. Cancelled ones stay in the heap until they reach its top, or are too many.
+/// A queue of deadlines. Cancelled ones stay in the heap until they reach its top, or are too many. It is public, as are
+/// the other generic types here, since the compiler makes other modules their own copy of what is package and inlinable only.
+@usableFromInline
 package struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     @usableFromInline
     struct Entry: Sendable {

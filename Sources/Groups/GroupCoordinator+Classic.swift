@@ -78,9 +78,10 @@ extension GroupCoordinator {
     ) -> GroupStep {
         var step = GroupStep()
         var code: ErrorCode = request.groupId.isEmpty ? .invalidGroupId : .unknownMemberId
-        let context = context(moment)
         // By far the most frequent of all requests: nothing is copied, and nothing is looked up twice.
-        if let (answer, deadline) = classic[request.groupId]?.heartbeat(request, moment) {
+        let context = context(moment)
+        if let index = classic.index(forKey: request.groupId) {
+            let (answer, deadline) = classic.values[index].heartbeat(request, moment)
             code = answer
             watch(request.groupId, deadline)
         } else if let answer = consumer[request.groupId]?.heartbeat(request, context, &step) {

@@ -21,6 +21,7 @@ extension PartitionLog {
         package private(set) var outcomes: [Outcome] = []
         private(set) var admissions: [LogTail.Admission] = []
         let before: LogTail
+        private let now: Instant
         private(set) var after: LogTail
         /// The segments that begin in this plan, as they are made.
         var segments: [Segment] = []
@@ -31,8 +32,9 @@ extension PartitionLog {
         private(set) var touchesTransactions = false
         private(set) var replacedProducers: [(id: Int64, state: ProducerStates.Producer?)] = []
 
-        init(behind tail: LogTail) {
+        init(behind tail: LogTail, at now: Instant) {
             before = tail
+            self.now = now
             after = tail
         }
 
@@ -48,7 +50,7 @@ extension PartitionLog {
             _ batch: RecordBatch, _ configuration: LogConfiguration, _ producers: inout ProducerStates
         ) {
             let tail = after
-            let admission = after.admit(batch.header, configuration)
+            let admission = after.admit(batch.header, configuration, at: now)
             if admission.rolls { sealed.append((tail, producers)) }
             if let entry = note(batch, &producers) { aborted[batches.count] = entry }
             batches.append(batch)

@@ -19,6 +19,8 @@ package struct LogTail: Hashable, Sendable {
     package var segmentSize = 0
     /// Timestamp of the first batch in the active segment; nil while it is empty.
     package var firstTimestamp: Timestamp?
+    /// When this process first appended to the active segment: its age, if its records have no timestamps.
+    var begun: Instant?
     /// Greatest timestamp in the active segment and the last offset of the batch that holds it.
     package var maxTimestamp: Timestamp = .none
     package var maxTimestampOffset: Offset
@@ -44,27 +46,33 @@ package struct LogTail: Hashable, Sendable {
         package var timeEntry: TimeIndex.Entry?
     }
 
-    private func mustRoll(before batch: BatchHeader, _ configuration: LogConfiguration) -> Bool {
+    private func mustRoll(before batch: BatchHeader, _ configuration: LogConfiguration, _ now: Instant?) -> Bool {
         guard segmentSize > 0 else { return false }
         if segmentSize + batch.byteCount > configuration.segmentBytes { return true }
         if batch.lastOffset - segmentBase > Int64(Int32.max) { return true }
         if offsetEntryCount >= configuration.offsetIndexEntriesMax { return true }
         if timeEntryCount >= configuration.timeIndexEntriesMax - 1 { return true }
-        guard let firstTimestamp, firstTimestamp.milliseconds >= 0, batch.maxTimestamp.milliseconds >= 0 else {
-            return false
+        return age(with: batch, now) > configuration.segmentAge - configuration.jitter(at: segmentBase)
+    }
+
+    /// The time that the segment spans with `batch`: by its records, or by the clock if the first of them has no timestamp.
+    private func age(with batch: BatchHeader, _ now: Instant?) -> Duration {
+        guard let firstTimestamp, firstTimestamp.milliseconds >= 0 else {
+            guard let now, let begun else { return .zero }
+            return now - begun
         }
-        let span = batch.maxTimestamp.milliseconds - firstTimestamp.milliseconds
-        return .milliseconds(span) > configuration.segmentAge - configuration.jitter(at: segmentBase)
+        return .milliseconds(max(0, batch.maxTimestamp.milliseconds - firstTimestamp.milliseconds))
     }
 
     /// Advances over `batch`, which begins at `endOffset` or behind it. `mayRoll` is false for what stands in one file:
-    /// that is one segment, whatever the settings are.
+    /// that is one segment, whatever the settings are. `now` is nil where what stands in the log is written again.
     package mutating func admit(
-        _ batch: BatchHeader, _ configuration: LogConfiguration, mayRoll: Bool = true
+        _ batch: BatchHeader, _ configuration: LogConfiguration, mayRoll: Bool = true, at now: Instant? = nil
     ) -> Admission {
         precondition(batch.baseOffset >= endOffset, "offsets never go back")
-        let rolls = mayRoll && mustRoll(before: batch, configuration)
+        let rolls = mayRoll && mustRoll(before: batch, configuration, now)
         if rolls { beginSegment(at: batch.baseOffset) }
+        if begun == nil { begun = now }
         var admission = Admission(rolls: rolls, position: segmentSize)
         if batch.maxTimestamp > maxTimestamp {
             maxTimestamp = batch.maxTimestamp

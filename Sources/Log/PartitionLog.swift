@@ -114,9 +114,9 @@ package final class PartitionLog: Sendable {
 
     /// Assigns the next offsets to `batches`, in order, and decides where segments end. Touches no file.
     /// Batches that repeat what is there, leave a gap, or come from a fenced producer are left out.
-    package func plan(_ batches: [RecordBatch], epoch: LeaderEpoch) -> AppendPlan {
+    package func plan(_ batches: [RecordBatch], epoch: LeaderEpoch, at now: Instant) -> AppendPlan {
         let configuration = configuration
-        var plan = AppendPlan(behind: tail.withLock { $0 })
+        var plan = AppendPlan(behind: tail.withLock { $0 }, at: now)
         producerStates.withLock { producers in
             for var batch in batches {
                 let verdict = producers.verdict(on: batch)
@@ -135,9 +135,9 @@ package final class PartitionLog: Sendable {
     }
 
     /// Takes over batches that a leader has placed already (replication, the metadata log).
-    package func planReplicated(_ batches: [RecordBatch]) -> AppendPlan {
+    package func planReplicated(_ batches: [RecordBatch], at now: Instant) -> AppendPlan {
         let configuration = configuration
-        var plan = AppendPlan(behind: tail.withLock { $0 })
+        var plan = AppendPlan(behind: tail.withLock { $0 }, at: now)
         producerStates.withLock { producers in
             for batch in batches { plan.add(batch, configuration, &producers) }
         }

@@ -69,6 +69,9 @@ package struct LogOutline: Hashable, Sendable {
 
     package var isDurable: Bool { durableEnd == end }
 
+    /// The epoch that wrote the entry before `offset`.
+    package func epoch(before offset: Offset) -> LeaderEpoch { epochs.last { $0.base < offset }?.epoch ?? startEpoch }
+
     /// Whether `batches` go on where the log ends.
     func continues(with batches: [EntryBatch], upTo epoch: LeaderEpoch) -> Bool {
         var (next, last) = (end, lastEpoch)
@@ -128,6 +131,8 @@ package struct LogOutline: Hashable, Sendable {
     }
 
     func compare(end offset: Offset, epoch: LeaderEpoch) -> Comparison {
+        // Who has nothing is served by a snapshot sooner than by all that led to it.
+        if let snapshot, offset == .zero, end > .zero { return .needs(snapshot) }
         if let snapshot, start > .zero,
             offset < start || epoch < startEpoch || (offset == start && epoch != startEpoch)
         {

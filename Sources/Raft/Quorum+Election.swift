@@ -33,15 +33,18 @@ extension Quorum {
         leave()
         role = .prospective
         patience = now + electionTimeout()
-        votes = [local.id: true]
+        voteForSelf()
     }
+
+    /// A voter of the same id with another folder is not this replica.
+    private mutating func voteForSelf() { if isVoter { votes = [local.id: true] } }
 
     private mutating func becomeCandidate(_ now: Instant) {
         leave()
         role = .candidate
         isBackingOff = false
         patience = now + electionTimeout()
-        votes = [local.id: true]
+        voteForSelf()
         let own = local
         change {
             $0 = QuorumState(
@@ -60,6 +63,8 @@ extension Quorum {
 
     /// What a message says of epoch and leader. False if it cannot be.
     mutating func learn(_ epoch: LeaderEpoch, leader: NodeId, _ now: Instant) -> Bool {
+        // There would be no epoch behind it to stand for election in.
+        guard epoch.rawValue < .max else { return false }
         if leader == local.id { return epoch <= state.epoch }
         if epoch == state.epoch, leader != .none, state.leader != .none, leader != state.leader { return false }
         if leader != .none, epoch > state.epoch || (epoch == state.epoch && state.leader == .none) {
@@ -141,7 +146,6 @@ extension Quorum {
             if voters.voters.count == 1 { patience = now }
             return true
         }
-        guard !successors.isEmpty else { return false }
         for voter in voters.voters where voter.key.id != local.id && votes[voter.key.id] == nil {
             guard mayAsk(voter.key.id) else { continue }
             send(.endEpoch(state.epoch, leader: local.id, successors: successors), to: voter.key.id)
@@ -179,7 +183,7 @@ extension Quorum {
         var isGranted = false
         if vote.epoch < state.epoch {
             error = .fencedEpoch
-        } else if vote.candidate.id.rawValue < 0 || vote.candidate.id == local.id {
+        } else if vote.candidate.id.rawValue < 0 || vote.candidate.id == local.id || !vote.isPlausible {
             error = .invalidRequest
         } else {
             if vote.epoch > state.epoch { becomeUnattached(vote.epoch, now) }
@@ -239,13 +243,17 @@ extension Quorum {
         let index = flights.firstIndex { $0.id == id }
         let flight = index.map { flights.remove(at: $0) }
         let before = state
-        guard answer.epoch >= state.epoch, learn(answer.epoch, leader: answer.leader, now) else { return advance(now) }
+        guard answer.epoch >= state.epoch, learn(answer.epoch, leader: answer.leader, now) else {
+            if let flight { pauses[flight.peer] = now + settings.retryBackoff }
+            return advance(now)
+        }
         // What was asked in another role or epoch is answered by what was just learnt.
         guard let flight, state == before else { return advance(now) }
         switch (flight.request, answer.body) {
         case (.vote(let vote), .vote(let isGranted)):
             guard vote.epoch == state.epoch, role == (vote.isPreVote ? .prospective : .candidate) else { break }
-            votes[flight.peer] = isGranted
+            // Who cannot judge has not refused: it is asked again.
+            if answer.error == nil { votes[flight.peer] = isGranted } else { pauses[flight.peer] = now + settings.retryBackoff }
         case (.endEpoch, _): votes[flight.peer] = true
         case (.beginEpoch, _):
             if answer.error != nil { pauses[flight.peer] = now + settings.retryBackoff }

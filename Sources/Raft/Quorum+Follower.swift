@@ -78,6 +78,10 @@ extension Quorum {
             commit(upTo: min(committed, log.end))
         case .diverges(let other):
             let end = log.cut(against: other)
+            guard other.end >= .zero else {
+                pauses[peer] = now + settings.retryBackoff
+                return
+            }
             guard end >= highWatermark else {
                 return emitNow(.fault("the leader asks to cut the log to \(end), below \(highWatermark), which is committed"))
             }

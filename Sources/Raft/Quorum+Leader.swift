@@ -56,7 +56,7 @@ struct PendingChange: Sendable {
 
 extension Quorum {
     /// Observers that were not heard of for so long are forgotten.
-    private static let observerTimeout: Duration = .seconds(300)
+    package static let observerTimeout: Duration = .seconds(300)
     private static let followersMax = 1000
 
     // MARK: Coming and going
@@ -103,7 +103,16 @@ extension Quorum {
 
     private var otherVoters: [Voter] { voters.voters.filter { !$0.key.means(local) } }
 
-    private func progress(_ key: ReplicaKey) -> ReplicaProgress? { followers.first { $0.key.means(key) } }
+    /// Where the folder of a voter is known, who names another, or none, is another replica: what it has was not
+    /// acknowledged by the voter.
+    private func index(of key: ReplicaKey) -> Int? {
+        followers.firstIndex { $0.key == key }
+            ?? followers.firstIndex { $0.key.id == key.id && $0.key.directory == .zero }
+    }
+
+    private func progress(_ voter: ReplicaKey) -> ReplicaProgress? {
+        followers.first { $0.key.id == voter.id && (voter.directory == .zero || $0.key.directory == voter.directory) }
+    }
 
     // MARK: Steps
 
@@ -144,7 +153,7 @@ extension Quorum {
     }
 
     private mutating func update(_ key: ReplicaKey, _ now: Instant, _ body: (inout ReplicaProgress) -> Void) {
-        if let index = followers.firstIndex(where: { $0.key.means(key) }) {
+        if let index = index(of: key) {
             body(&followers[index])
             return
         }
@@ -169,7 +178,7 @@ extension Quorum {
 
     mutating func receive(_ fetch: QuorumRequest.Fetch, _ token: UInt64, _ now: Instant) {
         let error = objection(to: fetch.epoch, from: fetch.replica)
-        guard error == nil, fetch.offset >= .zero else {
+        guard error == nil, fetch.offset >= .zero, fetch.lastEpoch.rawValue >= 0, fetch.lastEpoch <= fetch.epoch else {
             return emit(.answer(answer(error ?? .invalidRequest), token: token))
         }
         let isPrefix = log.compare(end: fetch.offset, epoch: fetch.lastEpoch) == .prefix
@@ -267,7 +276,7 @@ extension Quorum {
     private func voters(after wanted: VoterChange, _ now: Instant) -> Result<VoterSet, ChangeRefusal> {
         func refuse(_ reason: VoterChangeError) -> Result<VoterSet, ChangeRefusal> { .failure(ChangeRefusal(reason: reason)) }
         guard isLeader else { return refuse(.notLeader) }
-        guard voters.voters.allSatisfy({ $0.key.directory != .zero }) else { return refuse(.unsupported) }
+        guard voters.isDynamic else { return refuse(.unsupported) }
         guard highWatermark > epochStart, change == nil, voterHistory.latestOffset < highWatermark else {
             return refuse(.timedOut)
         }
@@ -278,10 +287,10 @@ extension Quorum {
             else { return refuse(.timedOut) }
             return .success(voters.adding(voter))
         case .remove(let key):
-            guard voters.contains(key), voters.voters.count > 1 else { return refuse(.voterNotFound) }
+            guard voters.hasVoter(key), voters.voters.count > 1 else { return refuse(.voterNotFound) }
             return .success(voters.removing(key))
         case .update(let voter):
-            guard voters.contains(voter.key) else { return refuse(.voterNotFound) }
+            guard voters.hasVoter(voter.key) else { return refuse(.voterNotFound) }
             return .success(voters.updating(voter))
         }
     }

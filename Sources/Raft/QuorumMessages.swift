@@ -32,6 +32,11 @@ package enum QuorumRequest: Hashable, Sendable {
             self.end = end
             self.isPreVote = isPreVote
         }
+
+        /// A log holds nothing of an epoch that is still to be won.
+        var isPlausible: Bool {
+            epoch.rawValue < .max && end >= .zero && lastEpoch.rawValue >= 0 && (isPreVote ? lastEpoch <= epoch : lastEpoch < epoch)
+        }
     }
 
     /// A fetch from `offset` says that everything below is durable at `replica`.

@@ -45,8 +45,14 @@ package struct VoterSet: Hashable, Sendable {
     func isMajority(_ count: Int) -> Bool { count > voters.count / 2 }
 
     func adding(_ voter: Voter) -> VoterSet { VoterSet(voters + [voter]) }
-    func removing(_ key: ReplicaKey) -> VoterSet { VoterSet(voters.filter { !$0.key.means(key) }) }
-    func updating(_ voter: Voter) -> VoterSet { VoterSet(voters.map { $0.key.means(voter.key) ? voter : $0 }) }
+    func removing(_ key: ReplicaKey) -> VoterSet { VoterSet(voters.filter { $0.key != key }) }
+    func updating(_ voter: Voter) -> VoterSet { VoterSet(voters.map { $0.key == voter.key ? voter : $0 }) }
+
+    /// Whether exactly this replica votes.
+    func hasVoter(_ key: ReplicaKey) -> Bool { voters.contains { $0.key == key } }
+
+    /// Whether the voters may change: their folders are known (KIP-853).
+    package var isDynamic: Bool { !voters.isEmpty && voters.allSatisfy { $0.key.directory != .zero } }
 }
 
 /// Which voters the log named from which offset on.

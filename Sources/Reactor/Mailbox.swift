@@ -3,13 +3,15 @@
 // Invariant: messages run in the order of the posts; the loop is woken only if it waits (or is about to), so that a
 // busy loop costs its senders no system call.
 
+internal import Basics
 internal import CLinux
 internal import Synchronization
 
 final class Mailbox: Sendable {
     private struct State {
         var messages: [@Sendable () -> Void] = []
-        var isWaiting = false
+        /// When the loop wakes by itself; nil while it is awake.
+        var waitsUntil: Instant?
         var isClosed = false
     }
 
@@ -22,12 +24,14 @@ final class Mailbox: Sendable {
     init(wakeDescriptor: Descriptor) { self.wakeDescriptor = wakeDescriptor }
 
     /// Any thread. After `close` messages are dropped.
-    func post(_ message: @escaping @Sendable () -> Void) {
+    /// The loop takes the message by `deadline`, or as soon as it can after that.
+    func post(by deadline: Instant, _ message: @escaping @Sendable () -> Void) {
         let mustWake = state.withLock { state in
             guard !state.isClosed else { return false }
             state.messages.append(message)
-            defer { state.isWaiting = false }
-            return state.isWaiting
+            guard let waitsUntil = state.waitsUntil, waitsUntil > deadline else { return false }
+            state.waitsUntil = nil
+            return true
         }
         guard mustWake else { return }
         wakes.add(1, ordering: .relaxed)
@@ -36,17 +40,19 @@ final class Mailbox: Sendable {
     }
 
     /// The loop is about to wait; false if there are messages already.
-    func prepareToWait() -> Bool {
+    func prepareToWait(until instant: Instant) -> Bool {
         state.withLock { state in
-            state.isWaiting = state.messages.isEmpty
-            return state.isWaiting
+            state.waitsUntil = state.messages.isEmpty ? instant : nil
+            return state.waitsUntil != nil
         }
     }
+
+    /// The loop has woken: it need not be woken for what comes now.
+    func wake() { state.withLock { $0.waitsUntil = nil } }
 
     /// Exchanges the waiting messages with `emptied`, whose room is used again.
     func take(into emptied: inout [@Sendable () -> Void]) {
         state.withLock { state in
-            state.isWaiting = false
             swap(&state.messages, &emptied)
         }
     }

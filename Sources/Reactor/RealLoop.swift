@@ -75,7 +75,11 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
 
     // MARK: EventLoop
 
-    package func post(_ message: @escaping @Sendable () -> Void) { mailbox.post(message) }
+    package func post(_ message: @escaping @Sendable () -> Void) { post(within: .zero, message) }
+
+    package func post(within delay: Duration, _ message: @escaping @Sendable () -> Void) {
+        mailbox.post(by: delay > .zero ? clock.now + delay : Instant(nanoseconds: .min), message)
+    }
 
     package func schedule(at instant: Instant, _ action: @escaping () -> Void) -> TimerToken {
         assertInside()
@@ -110,6 +114,7 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
         turn &+= 1
         let count = unsafe poller.wait(waitingTime(), ready)
         now = clock.now
+        mailbox.wake()
         for index in 0..<count {
             // Safety: the poller filled `count` entries.
             let event = unsafe ready[index]
@@ -142,7 +147,7 @@ package final class RealLoop: EventLoop, @unchecked Sendable {
         guard resumed.isEmpty, steps.isEmpty, !patient.isDue, !isEnding else { return 0 }
         let next = timers.nextInstant()
         if let next, next <= now { return 0 }
-        guard mailbox.prepareToWait() else { return 0 }
+        guard mailbox.prepareToWait(until: next ?? .distantFuture) else { return 0 }
         guard let next else { return -1 }
         return max(0, (next - clock.now).wholeNanoseconds)
     }

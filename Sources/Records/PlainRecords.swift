@@ -5,9 +5,10 @@ package import Basics
 internal import Bytes
 
 /// A key and a value; null is nil.
+@usableFromInline
 package struct PlainRecord: Hashable, Sendable {
-    package var key: [UInt8]?
-    package var value: [UInt8]?
+    @usableFromInline package var key: [UInt8]?
+    @usableFromInline package var value: [UInt8]?
 
     package init(key: [UInt8]?, value: [UInt8]?) {
         self.key = key

@@ -176,3 +176,22 @@ def test_a_small_disk_fills_drains_and_takes_more(make_broker_on, small_disk, tm
         if offset >= first:
             assert after[offset] == key
     broker.stop()
+
+
+def test_little_room_slows_producers_down(make_broker_on, tmp_path):
+    # Free bytes are next to nothing beside this bound, so that each producer waits nearly the longest: a second.
+    broker = make_broker_on(tmp_path / "data", "martlet.disk.reserve.bytes=1", f"martlet.disk.throttle.bytes={1 << 60}")
+    make_topic(broker.address)
+    told = []
+    writer = Writer(broker.address, throttle_cb=lambda event: told.append(event.throttle_time))
+    until("the producer is told to wait", lambda: writer.write(1) or writer.finish() == 0 and told)
+    began, before = time.monotonic(), len(told)
+    for _ in range(4):
+        writer.write(1)
+        assert writer.finish() == 0
+    until("it is told each time", lambda: writer.producer.poll(0.01) or len(told) >= before + 4)
+    assert all(0.9 <= seconds <= 1 for seconds in told), told
+    # The broker itself reads nothing more for so long: this client does not wait by itself.
+    assert time.monotonic() - began >= 3 * 0.9
+    assert not writer.failures and len(writer.acknowledged) == writer.sent
+    assert keys(broker.address) == {offset: key for key, offset in writer.acknowledged.items()}

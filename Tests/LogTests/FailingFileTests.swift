@@ -113,7 +113,7 @@ private final class FailingFile: File {
 
     /// Appends as the lane does; answers whether it could.
     private func append(_ values: [[String]], to log: PartitionLog) throws -> Bool {
-        var plan = log.plan(try values.map { try makeBatch($0) }, epoch: LeaderEpoch(0))
+        var plan = log.plan(try values.map { try makeBatch($0) }, epoch: LeaderEpoch(0), at: Instant(nanoseconds: 0))
         do {
             try log.write(&plan)
         } catch {

@@ -71,7 +71,7 @@ func openLog(
 extension PartitionLog {
     /// Appends as the lane does: plan, write, publish.
     func append(_ batches: [RecordBatch], epoch: Int32 = 0) throws -> [Outcome] {
-        var plan = plan(batches, epoch: LeaderEpoch(epoch))
+        var plan = plan(batches, epoch: LeaderEpoch(epoch), at: Instant(nanoseconds: 0))
         try write(&plan)
         publish(plan)
         return plan.outcomes

@@ -32,6 +32,21 @@ import Testing
         #expect(tail.admit(try header(2, count: 1, maxTimestamp: 6_001), configuration).rolls)
     }
 
+    @Test func `a segment whose records have no timestamps ends by the clock`() throws {
+        var configuration = LogConfiguration()
+        configuration.segmentAge = .milliseconds(1000)
+        var tail = LogTail(at: .zero)
+        func rolls(_ offset: Int64, at milliseconds: Int64) throws -> Bool {
+            let header = try header(offset, count: 1, maxTimestamp: -1)
+            return tail.admit(header, configuration, at: Instant(nanoseconds: milliseconds * 1_000_000)).rolls
+        }
+        #expect(try !rolls(0, at: 5_000))
+        #expect(try !rolls(1, at: 6_000))
+        #expect(try rolls(2, at: 6_001))
+        #expect(try !rolls(3, at: 7_001))
+        #expect(try rolls(4, at: 7_002))
+    }
+
     @Test func `a segment ends when its index is full or a relative offset would not fit`() throws {
         var configuration = LogConfiguration()
         configuration.indexIntervalBytes = 0

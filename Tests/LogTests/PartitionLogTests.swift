@@ -148,7 +148,8 @@ import Testing
         let folder = Folder()
         let log = try openLog(folder.path).log
         _ = try log.append([try makeBatch(["a"], producer: (1, 0, 0))])
-        var plan = log.plan([try makeBatch(["b"], producer: (1, 0, 1))], epoch: LeaderEpoch(0))
+        var plan = log.plan(
+            [try makeBatch(["b"], producer: (1, 0, 1))], epoch: LeaderEpoch(0), at: Instant(nanoseconds: 0))
         try log.write(&plan)
         log.abandon(plan)
         #expect(try log.view.active.file().size() == log.view.activeSize)
@@ -194,7 +195,8 @@ import Testing
         configuration.segmentBytes = 500
         let log = try openLog(folder.path, configuration).log
         let values = (0..<12).map { "v\($0)" }
-        var plan = log.plan(try values.map { try makeBatch([$0]) }, epoch: LeaderEpoch(0))
+        var plan = log.plan(
+            try values.map { try makeBatch([$0]) }, epoch: LeaderEpoch(0), at: Instant(nanoseconds: 0))
         try log.write(&plan)
         configuration.segmentBytes = 100
         log.configuration = configuration

@@ -169,7 +169,8 @@ func makeTransactional(
         _ = try log.append([try makeTransactional(["a"], (1, 0, 0))])
         let before = log.producers.transactions
         var plan = log.plan(
-            [try makeMarker((1, 0), isCommit: true), try makeTransactional(["b"], (2, 0, 0))], epoch: LeaderEpoch(0))
+            [try makeMarker((1, 0), isCommit: true), try makeTransactional(["b"], (2, 0, 0))],
+            epoch: LeaderEpoch(0), at: Instant(nanoseconds: 0))
         try log.write(&plan)
         log.abandon(plan)
         #expect(log.producers.transactions == before)

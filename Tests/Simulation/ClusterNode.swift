@@ -9,6 +9,14 @@ import ClusterImage
 final class ClusterNode {
     enum DiskFault: CaseIterable { case full, writes, reads, syncs }
 
+    struct Harm {
+        var fault: DiskFault
+        var until: Int64
+
+        /// A node ends by itself when its metadata log fails, but waits for room.
+        var mayHalt: Bool { fault != .full }
+    }
+
     let plan: ClusterPlan.Node
     let machine: Machine
     private let world: World
@@ -19,7 +27,7 @@ final class ClusterNode {
     /// What it ended with may have cost records.
     private(set) var hasLost = false
     /// What its disk does wrong now, and until when.
-    private(set) var harm: (fault: DiskFault, until: Int64)?
+    private(set) var harm: Harm?
     /// An operator is about to take it out of the cluster.
     private var isBeingUnregistered = false
     /// How many processes it has had.
@@ -57,7 +65,7 @@ final class ClusterNode {
     /// Ends what is to end and starts what is to start; tells of what should not have happened.
     func maintain() -> String? {
         if let harm, harm.until <= world.now { mend() }
-        if machine.hasHalted, harm?.fault != .syncs, restartsAt == nil { return "\(plan.name) halted" }
+        if machine.hasHalted, harm?.mayHalt != true, restartsAt == nil { return "\(plan.name) halted" }
         // Nobody starts on a bad disk.
         if let failure = machine.failure, harm == nil, restartsAt == nil { return "\(plan.name) failed: \(failure)" }
         if isStopping, machine.isOver {
@@ -103,8 +111,9 @@ final class ClusterNode {
     /// The disk does something wrong for a while; `loses`: what it forgets may have been acknowledged.
     func damage(_ fault: DiskFault, loses: Bool, for duration: Int64) {
         world.note("DISK \(plan.name) \(fault) for \(duration / 1_000_000) ms")
-        if fault == .syncs { (isUnclean, hasLost) = (true, hasLost || loses) }
-        harm = (fault, world.now + duration)
+        let harm = Harm(fault: fault, until: world.now + duration)
+        if harm.mayHalt { (isUnclean, hasLost) = (true, hasLost || loses) }
+        self.harm = harm
         machine.disk.faults.change(below: "/data") { volume in
             switch fault {
             case .full: volume.capacity = machine.disk.used("/data") + world.number(in: 0...4000)

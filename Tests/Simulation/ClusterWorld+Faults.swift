@@ -102,7 +102,7 @@ extension ClusterWorld {
     private func damage(_ node: ClusterNode, _ long: Int64) {
         let fault = ClusterNode.DiskFault.allCases[world.number(in: 0...3)]
         let loses = fault == .syncs && !plan.isStrict && node.plan.isBroker
-        guard node.isSteady, fault != .syncs || mayEnd(node, loses: loses) else { return }
+        guard node.isSteady, fault == .full || mayEnd(node, loses: loses) else { return }
         node.damage(fault, loses: loses, for: long)
     }
 

@@ -142,7 +142,7 @@ private final class LogHistory {
                 offset = appendPlain(&batches, at: offset)
             }
         }
-        var plan = current.plan(batches, epoch: LeaderEpoch(epoch))
+        var plan = current.plan(batches, epoch: LeaderEpoch(epoch), at: Instant(nanoseconds: 0))
         if plan.outcomes.contains(where: { $0.verdict != .append }) { violate("refused \(plan.outcomes)") }
         try current.write(&plan)
         if world.chance(10) { return try takeBack(plan) }

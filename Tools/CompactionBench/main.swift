@@ -39,7 +39,7 @@ func filled(_ fileSystem: RealFileSystem) throws -> PartitionLog {
                 value: value)
         }
         guard let batch = RecordBatch(try builder.finish(codec)) else { continue }
-        var plan = log.plan([batch], epoch: LeaderEpoch(0))
+        var plan = log.plan([batch], epoch: LeaderEpoch(0), at: Instant(nanoseconds: 0))
         try log.write(&plan)
         log.publish(plan)
     }

@@ -112,6 +112,7 @@ final class EnvelopedRequest: CallSink {
     }
 
     func close(_ reason: String) { end(nil) }
+    var patience: Duration { .zero }
     func mute(for delay: Duration) {}
     func hold() {}
     func endHold() {}

@@ -1,6 +1,7 @@
 // What people and nodes ask about the quorum, and changes of its voters (KIP-595, KIP-836, KIP-853). The leader answers.
 
 internal import Basics
+internal import Configuration
 internal import Environment
 internal import Raft
 internal import WireProtocol
@@ -56,7 +57,8 @@ extension DescribeQuorumResponse.PartitionData {
             $0.lastFetchTimestamp = wall
             $0.lastCaughtUpTimestamp = wall
         }
-        for follower in quorum.followers {
+        for follower in quorum.followers
+        where quorum.voters.contains(follower.key) || now - follower.lastFetch < Quorum.observerTimeout {
             let state = DescribeQuorumResponse.ReplicaState {
                 $0.replicaId = follower.key.id.rawValue
                 $0.replicaDirectoryId = follower.key.directory
@@ -83,6 +85,15 @@ extension VoterChangeError {
     }
 }
 
+extension Voter {
+    /// Whether it is named as a voter must be: with its folder, and where other controllers reach it.
+    fileprivate func isNamed(for driver: MetadataDriver) -> Bool {
+        let names = driver.node.controllerListenerNames
+        return key.id.rawValue >= 0 && key.directory != .zero
+            && endpoints.contains { names.isEmpty || names.contains($0.name) }
+    }
+}
+
 extension AddRaftVoterRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
         guard clusterId == nil || clusterId == driver.speaker.clusterId else {
@@ -91,7 +102,7 @@ extension AddRaftVoterRequest: ControllerRequest {
         let voter = Voter(
             key: ReplicaKey(id: NodeId(voterId), directory: voterDirectoryId),
             endpoints: listeners.map { Voter.Endpoint(name: $0.name, host: $0.host, port: $0.port) })
-        guard voterId >= 0, !voter.endpoints.isEmpty else { return completion(.success(refusal(.invalidRequest))) }
+        guard voter.isNamed(for: driver) else { return completion(.success(refusal(.invalidRequest))) }
         let deadline = driver.loop.now + .milliseconds(max(0, timeoutMs))
         driver.changeVoters(.add(voter), deadline: deadline) { error in
             completion(.success(error.map { self.refusal($0.code) } ?? Response { $0.errorMessage = nil }))
@@ -114,6 +125,7 @@ extension RemoveRaftVoterRequest: ControllerRequest {
             return completion(.success(refusal(.inconsistentClusterId)))
         }
         let key = ReplicaKey(id: NodeId(voterId), directory: voterDirectoryId)
+        guard voterId >= 0, voterDirectoryId != .zero else { return completion(.success(refusal(.invalidRequest))) }
         driver.changeVoters(.remove(key), deadline: driver.loop.now + .seconds(30)) { error in
             completion(.success(error.map { self.refusal($0.code) } ?? Response { $0.errorMessage = nil }))
         }
@@ -139,6 +151,11 @@ extension UpdateRaftVoterRequest: ControllerRequest {
             key: ReplicaKey(id: NodeId(voterId), directory: voterDirectoryId),
             endpoints: listeners.map { Voter.Endpoint(name: $0.name, host: $0.host, port: $0.port) },
             versions: low...max(low, high))
+        guard low >= 0, high >= low, voter.isNamed(for: driver) else { return completion(.success(refusal(.invalidRequest))) }
+        guard currentLeaderEpoch == driver.epoch.rawValue else {
+            let isOld = currentLeaderEpoch < driver.epoch.rawValue
+            return completion(.success(refusal(isOld ? .fencedLeaderEpoch : .unknownLeaderEpoch)))
+        }
         driver.changeVoters(.update(voter), deadline: driver.loop.now + .seconds(30)) { error in
             completion(.success(error.map { self.refusal($0.code) } ?? Response()))
         }
