@@ -78,19 +78,22 @@ final class Machine {
             ]
             let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
             let configuration = try NodeConfiguration(values)
-            if let formation, disk.files(in: "/data").isEmpty {
-                let clusterId = configuration["cluster.id"] ?? ""
-                _ = try Storage.format(
-                    environment, configuration, clusterId: clusterId, formation: formation, ignoresFormatted: false)
-                // The program that formats has ended.
-                disk.releaseLocks()
-            }
+            try format(environment, configuration)
             broker = try Broker.start(environment, configuration, logger: logger, onHalt: halt) { failure in
                 if let failure { self.fail("\(failure)") } else { self.hasStarted = life === self.life }
             }
         } catch {
             fail("\(error)")
         }
+    }
+
+    /// Formats an empty disk, as a program of its own that has ended when the node starts.
+    private func format(_ environment: Environment, _ configuration: NodeConfiguration) throws {
+        guard let formation, disk.files(in: "/data").isEmpty else { return }
+        let clusterId = configuration["cluster.id"] ?? ""
+        _ = try Storage.format(
+            environment, configuration, clusterId: clusterId, formation: formation, ignoresFormatted: false)
+        disk.releaseLocks()
     }
 
     private func fail(_ reason: String) {
