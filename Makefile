@@ -54,7 +54,7 @@ bench: ## Measure the broker beside a floor program in C
 .PHONY: simulate
 simulate: ## Run SEEDS simulated worlds from SEED on, ONLY=kind those of one kind; TRACE=1 prints every event
 	@swift build --configuration release --product simulate
-	@.build/release/simulate --seeds $(SEEDS) --from $(SEED) $(if $(TRACE),--trace) $(if $(ONLY),--only $(ONLY))
+	@.build/release/simulate --seeds $(SEEDS) --from $(SEED) --rate --revision "$$(git describe --always --dirty)" $(if $(TRACE),--trace) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: fuzz
 fuzz: ## Fuzz decoders and parsers, FUZZ_SECONDS seconds each

@@ -89,7 +89,7 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "Broker", "Client", "Channel", "Groups", "Coordination", "Controller", "ClusterImage", "Replication", "Log",
+                "Broker", "Client", "Channel", "Groups", "Coordination", "Controller", "ClusterImage", "Raft", "Replication", "Log",
                 "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
             ],
             path: "Tests/Simulation", swiftSettings: settings),
@@ -100,7 +100,7 @@ let package = Package(
             path: "Tools/CompactionBench", swiftSettings: settings),
         tests("TidyTests", []),
         tests("LogTests", ["Log", "Records", "Reactor", "Environment", "Bytes", "Basics"]),
-        tests("SimulationTests", ["Simulation", "simulate"]),
+        tests("SimulationTests", ["Simulation", "simulate", "Basics"]),
         tests("BasicsTests", ["Basics"]),
         tests("BytesTests", ["Bytes", "Basics"]),
         tests("EnvironmentTests", ["Environment", "Bytes", "Basics"]),

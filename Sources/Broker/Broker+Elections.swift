@@ -21,12 +21,13 @@ extension Broker {
 
     private static let uncleanElectionInterval: Duration = .seconds(300)
 
-    private func elect(_ decide: (Controller) -> [VersionedRecord]) {
+    /// Goes on as long as a round finds something.
+    private func elect(_ decide: @escaping (Controller) -> [VersionedRecord]) {
         guard let driver = withState({ $0.driver })?.value, driver.isActive else { return }
         let records = decide(driver.controller)
         guard !records.isEmpty else { return }
         driver.append(records) { failure in
-            guard let failure else { return }
+            guard let failure else { return self.elect(decide) }
             self.logger.warning("controller", "an election came to nothing", [("reason", "\(failure)")])
         }
     }

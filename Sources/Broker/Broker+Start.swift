@@ -68,10 +68,7 @@ extension Broker {
         let link = ControllerLink(driver: driver, peers: driver.peers, random: environment.random)
         let lifecycle = NodeLifecycle(
             link: link, loop: controllerLoop, node: node, description: describe(endpoints), logger: logger)
-        // Until it serves, it has none: `begin` sets the first.
-        lifecycle.onEpoch = { [weak self] epoch in
-            self?.withState { if $0.brokerEpoch >= 0 { $0.brokerEpoch = epoch } }
-        }
+        lifecycle.onEpoch = { [weak self] epoch in self?.withState { $0.brokerEpoch = epoch } }
         withState { state in
             state.driver = Confined(driver, to: controllerLoop)
             state.link = Confined(link, to: controllerLoop)
@@ -130,7 +127,7 @@ extension Broker {
                 clusterId: identity.clusterId, endpoints: node.ownQuorumEndpoints,
                 fetchBytesMax: node.int("controller.quorum.fetch.max.bytes"),
                 snapshotBytesMax: node.int("controller.quorum.fetch.snapshot.max.bytes")),
-            logger: logger, outlets: outlets)
+            incarnation: replicas.incarnation, logger: logger, outlets: outlets)
     }
 
     /// What clients are told of the quorum follows its voters.
@@ -159,7 +156,7 @@ extension Broker {
                     $0.securityProtocol = endpoint.securityProtocol
                 }
             }, rack: node["broker.rack"], directories: replicas.onlineDirectoryIds,
-            previousEpoch: replicas.folders.lazy.compactMap(\.previousBrokerEpoch).first ?? -1,
+            previousEpoch: replicas.previousBrokerEpoch,
             controllerEndpoints: [
                 ControllerRegistrationRequest.Listener {
                     $0.name = own?.name ?? "CONTROLLER"
@@ -174,6 +171,7 @@ extension Broker {
     private func begin(_ epoch: Int64, _ completion: @escaping @Sendable (StartFailure?) -> Void) {
         let held = withState { state in
             state.brokerEpoch = epoch
+            state.isServing = true
             defer { state.held = [] }
             return state.held
         }
@@ -230,7 +228,7 @@ extension Broker {
         let held = HeldConnection(transport: Confined(transport, to: transport.loop), listener: listener)
         let mustWait = withState { state in
             // Other controllers are answered as soon as there is a quorum.
-            let mustWait = state.brokerEpoch < 0 && !(state.driver != nil && self.kind(of: listener) == .controller)
+            let mustWait = !state.isServing && !(state.driver != nil && self.kind(of: listener) == .controller)
             if mustWait { state.held.append(held) }
             return mustWait
         }

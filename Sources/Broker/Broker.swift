@@ -66,6 +66,8 @@ package final class Broker: Sendable {
         var connections = 0
         var held: [HeldConnection] = []
         var brokerEpoch: Int64 = -1
+        /// Clients are answered.
+        var isServing = false
         /// The view that all loops have taken or will take.
         var view: ClusterView
         var isApplying = false

@@ -16,7 +16,7 @@ extension BrokerRegistrationRequest: ControllerRequest {
             return completion(.success(refusal(.inconsistentClusterId)))
         }
         if let known = driver.controller.image.brokers[id], known.incarnation != incarnationId,
-            driver.sessions.isAlive(id, now: driver.loop.now)
+            known.incarnation == driver.incarnation || driver.sessions.isAlive(id, now: driver.loop.now)
         {
             return completion(.success(refusal(.duplicateBrokerRegistration)))
         }
@@ -30,7 +30,15 @@ extension BrokerRegistrationRequest: ControllerRequest {
                     $0.port = listener.port
                     $0.securityProtocol = listener.securityProtocol
                 }
-            }, rack: rack, directories: logDirs)
+            }, rack: rack, directories: logDirs,
+            features: features.map { feature in
+                RegisterBrokerRecord.BrokerFeature {
+                    $0.name = feature.name
+                    $0.minSupportedVersion = feature.minSupportedVersion
+                    $0.maxSupportedVersion = feature.maxSupportedVersion
+                }
+            })
+        if let code = driver.controller.objection(to: description) { return completion(.success(refusal(code))) }
         driver.sessions.forget(id)
         // A life that registers again has lost nothing; another has, unless it took note of the end of the one before.
         let known = driver.controller.image.brokers[id]
@@ -73,7 +81,14 @@ extension ControllerRegistrationRequest: ControllerRequest {
             }
         }
         let records = driver.controller.registerController(
-            id: NodeId(controllerId), incarnation: incarnationId, endpoints: endpoints)
+            id: NodeId(controllerId), incarnation: incarnationId, endpoints: endpoints,
+            features: features.map { feature in
+                RegisterControllerRecord.ControllerFeature {
+                    $0.name = feature.name
+                    $0.minSupportedVersion = feature.minSupportedVersion
+                    $0.maxSupportedVersion = feature.maxSupportedVersion
+                }
+            })
         driver.append(records) { failure in
             completion(failure.map { .failure($0) } ?? .success(Response()))
         }

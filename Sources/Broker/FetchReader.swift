@@ -53,7 +53,7 @@ struct Fetched: Sendable {
 /// One look at the partitions of a fetch.
 struct FetchReader: Sendable {
     /// Bytes that one job of the pool brings into memory, so that it does not keep others from the pool for long.
-    private static let coldBytesMax = 8 << 20
+    static let coldBytesMax = 8 << 20
 
     enum Subject: Sendable {
         case settled(Fetched)

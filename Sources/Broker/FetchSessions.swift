@@ -3,7 +3,7 @@
 //
 // Sessions belong to the loop whose connection made them; a client that comes back elsewhere is told that its session
 // is not known and begins a new one. Limit: when the table is full, the session unused for longest gives way if it has
-// been idle for `evictionAge`, else the client goes on without a session.
+// been idle for `evictionAge`, or a consumer's if a broker wants its place, else the client goes on without a session.
 
 internal import Basics
 internal import WireProtocol
@@ -35,13 +35,16 @@ struct PartitionKey: Hashable {
 /// One session. The order of partitions is the order in which they are served; one that gave data goes to the end.
 final class FetchSession {
     let id: Int32
+    /// A broker's, not a consumer's.
+    let isFollower: Bool
     var epoch: Int32 = 1
     var lastUsed: Instant
     var partitions: [PartitionKey: FetchedPartition] = [:]
     var order: [PartitionKey] = []
 
-    init(id: Int32, now: Instant) {
+    init(id: Int32, isFollower: Bool = false, now: Instant) {
         self.id = id
+        self.isFollower = isFollower
         lastUsed = now
     }
 
@@ -86,19 +89,20 @@ struct FetchSessions {
 
     subscript(id: Int32) -> FetchSession? { sessions[id] }
 
-    /// A new session, or nil if there is no room.
-    mutating func open(now: Instant, random: () -> UInt64) -> FetchSession? {
+    /// A new session, or nil if there is no room. A follower takes the place of a consumer, however young (KIP-227).
+    mutating func open(now: Instant, isFollower: Bool = false, random: () -> UInt64) -> FetchSession? {
         guard max > 0 else { return nil }
         if sessions.count >= max {
-            guard let oldest = sessions.values.min(by: { $0.lastUsed < $1.lastUsed }),
-                now - oldest.lastUsed > FetchSessions.evictionAge
-            else { return nil }
+            let candidates = sessions.values.filter { session in
+                now - session.lastUsed > FetchSessions.evictionAge || (isFollower && !session.isFollower)
+            }
+            guard let oldest = candidates.min(by: { ($0.lastUsed, $0.id) < ($1.lastUsed, $1.id) }) else { return nil }
             sessions[oldest.id] = nil
         }
         while true {
             let id = Int32(truncatingIfNeeded: random() & 0x7fff_ffff)
             guard id != 0, sessions[id] == nil else { continue }
-            let session = FetchSession(id: id, now: now)
+            let session = FetchSession(id: id, isFollower: isFollower, now: now)
             sessions[id] = session
             return session
         }

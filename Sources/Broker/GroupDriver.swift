@@ -22,7 +22,9 @@ enum GroupTopic {
         return hash == .min ? 0 : Int32(Int(hash.magnitude) % max(count, 1))
     }
 
-    /// The request that creates the topic, as the configuration says; no more replicas than there are brokers.
+    /// The request that creates the topic, as the configuration says. With the default number of replicas there are no more than
+    /// `brokers` that are registered; one that was given is waited for, so that the first group of a cluster that comes up
+    /// does not leave all that follow with fewer.
     static func creation(_ node: NodeConfiguration, brokers: Int) -> CreateTopicsRequest {
         let settings = [
             ("cleanup.policy", "compact"), ("compression.type", "producer"),
@@ -33,7 +35,8 @@ enum GroupTopic {
                 CreateTopicsRequest.CreatableTopic {
                     $0.name = name
                     $0.numPartitions = Int32(clamping: node.int("offsets.topic.num.partitions"))
-                    let factor = min(node.int("offsets.topic.replication.factor"), brokers)
+                    let key = "offsets.topic.replication.factor"
+                    let factor = node.origin(of: key) == .defaultValue ? min(node.int(key), brokers) : node.int(key)
                     $0.replicationFactor = Int16(clamping: max(factor, 1))
                     $0.configs = settings.map { key, value in
                         CreateTopicsRequest.CreatableTopicConfig {

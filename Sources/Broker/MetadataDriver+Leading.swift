@@ -33,7 +33,9 @@ extension MetadataDriver {
         }
         let everything = Touched(topics: [], everything: true)
         append(records, isControl: true, touched: everything, voters: voters) { failure in
-            if case .storage(let error) = failure { self.fail(error) }
+            guard case .storage(let error) = failure else { return }
+            // Another voter may have room; a lone one has nobody to give way to.
+            if error.isWantOfRoom, self.quorum.voters.voters.count > 1 { self.resign() } else { self.fail(error) }
         }
         guard failure == nil, isActive else { return }
         if controller.image.isInTransaction { append(controller.abandonTransaction()) { _ in } }
@@ -88,7 +90,12 @@ extension MetadataDriver {
             for broker in self.sessions.overdue(at: self.loop.now) {
                 self.logger.warning("controller", "fences a broker that is silent", [("broker", "\(broker)")])
                 self.sessions.forget(broker)
-                self.append(self.controller.fenceSilent(broker)) { _ in }
+                self.append(self.controller.fenceSilent(broker)) { failure in
+                    // What cannot be written now must be written later: nobody else looks for this broker.
+                    guard case .storage = failure, self.isActive else { return }
+                    self.sessions.postpone(broker, now: self.loop.now)
+                    self.watchSessions()
+                }
             }
             self.watchSessions()
         }

@@ -12,6 +12,8 @@ extension MetadataDriver {
     /// Where the controller `id` listens: as the voters' record says, else as an answer said.
     func controllerAddress(_ id: NodeId) -> SocketAddress? {
         if id == quorum.local.id, let own = speaker.endpoints.first { return SocketAddress(host: own.host, port: own.port) }
+        // A leader that moved may have told before the log does.
+        if id == quorum.leader, let announced, announced.leader == id { return announced.address }
         let names = node.controllerListenerNames
         if let endpoints = quorum.voters[id]?.endpoints,
             let endpoint = endpoints.first(where: { names.contains($0.name) }) ?? endpoints.first
@@ -19,6 +21,16 @@ extension MetadataDriver {
             return SocketAddress(host: endpoint.host, port: endpoint.port)
         }
         return learned[id]
+    }
+
+    /// Addresses of nodes that are kept.
+    private static let learnedMax = 1000
+
+    /// A node that says it leads says where it listens.
+    func note(_ leader: NodeId, at endpoints: [(name: String, host: String, port: UInt16)]) {
+        let names = node.controllerListenerNames
+        guard let endpoint = endpoints.first(where: { names.contains($0.name) }) ?? endpoints.first else { return }
+        announced = (leader, SocketAddress(host: endpoint.host, port: endpoint.port))
     }
 
     private func address(of destination: Quorum.Destination) -> SocketAddress? {
@@ -61,7 +73,7 @@ extension MetadataDriver {
             guard case .success(let response) = result, let received = decode(response) else {
                 return self.carryOut(self.quorum.failed(id, now: self.loop.now))
             }
-            for (node, host, port) in received.addresses {
+            for (node, host, port) in received.addresses where self.learned.count < MetadataDriver.learnedMax {
                 self.learned[node] = SocketAddress(host: host, port: port)
             }
             self.carryOut(

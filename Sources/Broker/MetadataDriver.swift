@@ -71,6 +71,8 @@ final class MetadataDriver {
     let snapshots: SnapshotWriter
     let peers: NodePeers
     let speaker: QuorumSpeaker
+    /// This process, among all that have been this node.
+    let incarnation: Uuid
     let logger: Logger
     let outlets: Outlets
     /// The feature levels that formatting asked for.
@@ -105,10 +107,13 @@ final class MetadataDriver {
     var sessionTimer: TimerToken?
     /// Addresses of nodes that answers named.
     var learned: [NodeId: SocketAddress] = [:]
+    /// Where the node listens that last said it leads.
+    var announced: (leader: NodeId, address: SocketAddress)?
 
     init(
         loop: any EventLoop, environment: Environment, node: NodeConfiguration, loaded: LoadedMetadata,
-        snapshots: SnapshotWriter, peers: NodePeers, speaker: QuorumSpeaker, logger: Logger, outlets: Outlets
+        snapshots: SnapshotWriter, peers: NodePeers, speaker: QuorumSpeaker, incarnation: Uuid, logger: Logger,
+        outlets: Outlets
     ) {
         self.loop = loop
         self.environment = environment
@@ -123,6 +128,7 @@ final class MetadataDriver {
         self.snapshots = snapshots
         self.peers = peers
         self.speaker = speaker
+        self.incarnation = incarnation
         self.logger = logger
         self.outlets = outlets
         sessions = BrokerSessions(

@@ -43,6 +43,12 @@ final class ReplicaFolders: Sendable {
     let directoryIds: [Uuid]
     /// Folders that could not be opened at start.
     let unopened: [String]
+    /// The broker epoch of an orderly stop that lost nothing: all folders are there and took note of it; else -1.
+    var previousBrokerEpoch: Int64 {
+        let noted = Set(folders.map(\.previousBrokerEpoch))
+        guard unopened.isEmpty, noted.count == 1, let only = noted.first else { return -1 }
+        return only ?? -1
+    }
     /// The metadata log, whose recovery point stands in the checkpoint of its folder.
     let metadata: PartitionLog
     let node: NodeConfiguration
@@ -114,11 +120,24 @@ final class ReplicaFolders: Sendable {
     /// A former life of this node was elected for a log that may have been longer: no replica leads or follows before the
     /// controller knows of this life (KIP-631). Answers whether the image is the first that does.
     private func noteRegistration(_ image: ClusterImage) -> Bool {
-        guard image.brokers[localId]?.incarnation == incarnation else { return false }
+        guard let known = image.brokers[localId]?.incarnation, known == incarnation else {
+            // Another process took its place: what this one leads, that one leads, in the same epochs.
+            let isReplaced = state.withLock { state in
+                defer { if image.brokers[localId] != nil { state.isRegistered = false } }
+                return state.isRegistered && image.brokers[localId] != nil
+            }
+            if isReplaced { resignAll() }
+            return false
+        }
         return state.withLock { state in
             defer { state.isRegistered = true }
             return !state.isRegistered
         }
+    }
+
+    private func resignAll() {
+        logger.error("broker", "another process is registered as this node: it leads no more", [("node", "\(localId)")])
+        for replica in all() { replica.partition.resign() }
     }
 
     /// Checkpoints are by name; those of a deleted topic must not be taken for those of a new one.

@@ -2,8 +2,8 @@
 
 package import Basics
 internal import Configuration
-internal import Log
-internal import Replication
+package import Log
+package import Replication
 internal import Synchronization
 
 /// Where a replica stands, for tools and tests.
@@ -17,6 +17,12 @@ package struct ReplicaStatus: Sendable {
 }
 
 extension Broker {
+    /// The replicas themselves, sorted, to be looked at.
+    package var partitions: [Partition] { replicas.all().map(\.partition) }
+
+    /// The log of the cluster's metadata, to be looked at.
+    package var metadataLog: PartitionLog { replicas.metadata }
+
     /// All replicas of this node, sorted.
     package var replicaStatus: [ReplicaStatus] {
         replicas.all().map { entry in

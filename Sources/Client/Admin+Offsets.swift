@@ -35,12 +35,13 @@ package struct FoundOffset: Hashable, Sendable {
 }
 
 extension Admin {
-    /// The offsets of places, in the order in which they were asked for.
+    /// The offsets of places, in the order in which they were asked for. `waitsForUnknown`: the partitions are known to exist, so
+    /// that a broker that does not know one will.
     package func listOffsets(
-        _ places: [(TopicPartition, OffsetPlace)], readsCommitted: Bool, deadline: Instant,
+        _ places: [(TopicPartition, OffsetPlace)], readsCommitted: Bool, waitsForUnknown: Bool = false, deadline: Instant,
         completion: @escaping (Result<[FoundOffset], ClientError>) -> Void
     ) {
-        let job = OffsetsJob(self, places, readsCommitted, deadline, completion)
+        let job = OffsetsJob(self, places, readsCommitted, waitsForUnknown, deadline, completion)
         client.loop.proceed { job.start() }
     }
 
@@ -156,17 +157,19 @@ private final class OffsetsJob {
     private let admin: Admin
     private let places: [(TopicPartition, OffsetPlace)]
     private let readsCommitted: Bool
+    private let waitsForUnknown: Bool
     private let deadline: Instant
     private let completion: (Result<[FoundOffset], ClientError>) -> Void
     private var found: [Int: FoundOffset] = [:]
 
     init(
-        _ admin: Admin, _ places: [(TopicPartition, OffsetPlace)], _ readsCommitted: Bool, _ deadline: Instant,
-        _ completion: @escaping (Result<[FoundOffset], ClientError>) -> Void
+        _ admin: Admin, _ places: [(TopicPartition, OffsetPlace)], _ readsCommitted: Bool, _ waitsForUnknown: Bool,
+        _ deadline: Instant, _ completion: @escaping (Result<[FoundOffset], ClientError>) -> Void
     ) {
         self.admin = admin
         self.places = places
         self.readsCommitted = readsCommitted
+        self.waitsForUnknown = waitsForUnknown
         self.deadline = deadline
         self.completion = completion
     }
@@ -197,7 +200,8 @@ private final class OffsetsJob {
         var mustWait = false
         for answer in answers {
             guard let (index, place) = asked[answer.partition] else { continue }
-            if case .refused(let code, _) = answer.error, code.isRetriable, code != .unknownTopicOrPartition,
+            if case .refused(let code, _) = answer.error, code.isRetriable,
+                waitsForUnknown || code != .unknownTopicOrPartition,
                 admin.client.loop.now + .milliseconds(200) < deadline
             {
                 mustWait = true

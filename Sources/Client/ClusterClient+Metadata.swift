@@ -33,9 +33,7 @@ extension ClusterClient {
     package func topic(
         _ name: String, deadline: Instant, completion: @escaping (Result<TopicInfo, ClientError>) -> Void
     ) {
-        if let known = metadata[name], !known.error.isError, let heard = refresh.heardOf[name],
-            loop.now - heard < settings.metadataAgeMax
-        {
+        if let known = metadata[name], !known.error.isError, !isOld(topic: name) {
             return loop.proceed { completion(.success(known)) }
         }
         refreshMetadata(topics: [name], deadline: deadline) { result in
@@ -56,6 +54,12 @@ extension ClusterClient {
                 }
             }
         }
+    }
+
+    /// Whether what is known of the topic was told too long ago, or never.
+    func isOld(topic: String) -> Bool {
+        guard let heard = refresh.heardOf[topic] else { return true }
+        return loop.now - heard >= settings.metadataAgeMax
     }
 
     private func sendMetadataRequest() {

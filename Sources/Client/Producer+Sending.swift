@@ -77,13 +77,21 @@ extension Producer {
         return nil
     }
 
-    private func refresh(_ topic: String) {
+    /// Asks what the topic is like by now: partitions may have been added.
+    func refresh(_ topic: Topic) {
+        guard !topic.isRefreshing else { return }
+        topic.isRefreshing = true
+        refresh(topic.name) { topic.isRefreshing = false }
+    }
+
+    private func refresh(_ topic: String, _ done: @escaping () -> Void = {}) {
         client.refreshMetadata(topics: [topic], deadline: loop.now + .seconds(30)) { [self] result in
             if case .success(let metadata) = result, let info = metadata[topic], !info.error.isError,
                 let known = topics[topic]
             {
                 know(known, info)
             }
+            done()
             scheduleDrain()
         }
     }

@@ -20,6 +20,7 @@ package final class Producer {
         /// Records that came before the partitions were known.
         var early: [(record: ProducerRecord, charge: Int, report: DeliveryHandler?)] = []
         var isAsking = false
+        var isRefreshing = false
 
         init(_ name: String) { self.name = name }
     }
@@ -79,7 +80,9 @@ package final class Producer {
                 place(record, charge, topic, now, report)
             }
         }
-        if topic.info == nil { ask(topic) } else { scheduleDrain() }
+        guard topic.info != nil else { return ask(topic) }
+        if client.isOld(topic: name) { refresh(topic) }
+        scheduleDrain()
     }
 
     private func topic(_ name: String) -> Topic {
@@ -125,6 +128,8 @@ package final class Producer {
     ) {
         guard let number = partition(of: record, topic), topic.queues.indices.contains(Int(number)) else {
             let reason = "topic '\(topic.name)' has no partition \(record.partition ?? -1)"
+            // It may have been added since.
+            refresh(topic)
             onFailure?(TopicPartition(topic.name, record.partition ?? -1), .invalid(reason), 1)
             return settle(charge) { report?(.failure(.invalid(reason))) }
         }

@@ -46,6 +46,9 @@ extension ConfigurationKey {
 /// A whole number as a value of a key: spaces around it do not count.
 package func wholeNumber(_ text: String) -> Int? { Int(trimmed(text)) }
 
+/// Whether a value of a key says yes: neither spaces around it nor its case count.
+package func isTrue(_ text: String) -> Bool { trimmed(text).lowercased() == "true" }
+
 /// A number as a value of a key, in the same way.
 package func realNumber(_ text: String) -> Double? { Double(trimmed(text)) }
 

@@ -71,7 +71,7 @@ package struct NodeConfiguration: Sendable {
     package func origin(of key: String) -> ConfigurationOrigin { given[key]?.origin ?? .defaultValue }
 
     package func int(_ key: String) -> Int { self[key].flatMap(wholeNumber) ?? 0 }
-    package func bool(_ key: String) -> Bool { self[key].map { trimmed($0).lowercased() } == "true" }
+    package func bool(_ key: String) -> Bool { self[key].map(isTrue) ?? false }
     package func list(_ key: String) -> [String] { splitList(self[key] ?? "") }
 
     package var nodeId: Int32 { Int32(int("node.id")) }

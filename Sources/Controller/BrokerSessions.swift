@@ -34,6 +34,9 @@ package struct BrokerSessions: Sendable {
         sessions[broker] = Session(deadline: now + timeout, isHeard: true, isStopping: isStopping)
     }
 
+    /// The broker was to be fenced and could not be: it is overdue again after another timeout, unless it is heard.
+    package mutating func postpone(_ broker: NodeId, now: Instant) { sessions[broker] = Session(deadline: now + timeout) }
+
     package mutating func forget(_ broker: NodeId) { sessions[broker] = nil }
 
     /// Whether another process of `broker` is known to run.

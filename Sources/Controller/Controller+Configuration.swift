@@ -84,7 +84,7 @@ extension Controller {
                     throw Refusal(.invalidRequest, "Each resource must appear at most once.")
                 }
                 let records = try change(resource)
-                if !validateOnly { decision.records += records }
+                if !validateOnly { decision.records += records + clearingEligible(records) }
             } catch {
                 result.code = error.code
                 result.message = error.message
@@ -92,6 +92,29 @@ extension Controller {
             decision.reply.append(result)
         }
         return decision
+    }
+
+    /// Who may be elected was judged by the old `min.insync.replicas`: with another, it is judged anew (KIP-966).
+    private func clearingEligible(_ records: [VersionedRecord]) -> [VersionedRecord] {
+        guard hasEligibleLeaders else { return [] }
+        return records.compactMap { entry in
+            guard case .config(let config) = entry.record, config.name == Controller.minimumInSync else { return nil }
+            let isTopic = config.resourceType == ConfigurationResource.Kind.topic.rawValue
+            return VersionedRecord(.clearElr(ClearElrRecord { $0.topicName = isTopic ? config.resourceName : "" }), 0)
+        }
+    }
+
+    private static let minimumInSync = "min.insync.replicas"
+
+    /// Leaders and the controller must mean the same minimum (KIP-966).
+    private func checkMinimum(_ kind: ConfigurationResource.Kind, _ name: String, _ value: String?) throws(Refusal) {
+        guard kind == .broker, hasEligibleLeaders else { return }
+        if !name.isEmpty {
+            throw Refusal(.invalidConfig, "Broker-level min.insync.replicas cannot be altered while ELR is enabled.")
+        }
+        if value == nil {
+            throw Refusal(.invalidConfig, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.")
+        }
     }
 
     private static func identity(_ resource: ResourceChange) -> ConfigurationResource? {
@@ -108,6 +131,8 @@ extension Controller {
         for change in resource.changes {
             after[change.key] = try value(of: change, kind, before: before)
         }
+        let minimum = Controller.minimumInSync
+        if before[minimum] != after[minimum] { try checkMinimum(kind, resource.name, after[minimum]) }
         for (key, value) in after.sorted(by: { $0.key < $1.key }) where before[key] != value {
             try checkValue(kind, resource.name, key, value)
         }
@@ -212,6 +237,10 @@ extension Controller {
         guard let key = table[name] else {
             let hint = table.suggestion(for: name).map { ", did you mean \($0)?" } ?? ""
             throw Refusal(.invalidConfig, "Unknown \(what) config name: \(name)\(hint)")
+        }
+        guard value.utf8.count <= Int(Int16.max) else {
+            throw Refusal(.invalidConfig, "The configuration value cannot be added because it exceeds the maximum value size of"
+                + " \(Int16.max) bytes.")
         }
         if let objection = key.objection(to: value) {
             throw Refusal(.invalidConfig, "Invalid value \(value) for configuration \(name): \(objection)")

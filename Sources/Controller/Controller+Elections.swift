@@ -99,7 +99,7 @@ extension Controller {
     /// A change of `partition`, with an unclean election where the topic lets one be.
     func change(of partition: PartitionImage, _ topic: TopicImage, _ broker: BrokerChange = BrokerChange()) -> PartitionChange {
         let layers = layers(topic: image.configuration(.topic, topic.name))
-        let minimum = layers["min.insync.replicas"].flatMap { Int($0) } ?? 1
+        let minimum = layers["min.insync.replicas"].flatMap { wholeNumber($0) } ?? 1
         let acceptable = partition.replicas.filter { id in
             guard id != broker.removed, id != broker.uncleanlyStopped, let registered = image.brokers[id] else { return false }
             return (id == broker.added || isActive(id)) && registered.isOnline(partition.directory(of: id))
@@ -110,7 +110,7 @@ extension Controller {
             hasEligibleLeaders: hasEligibleLeaders, hasDirectories: image.recordVersions.partition >= 1,
             epochRisesWithShrink: level < Controller.levelWithoutEpochOfShrink, defaultDirectories: defaultDirectories)
         var change = PartitionChange(of: partition, in: context)
-        if layers["unclean.leader.election.enable"] == "true" { change.election = .unclean }
+        if layers["unclean.leader.election.enable"].map(isTrue) ?? false { change.election = .unclean }
         return change
     }
 

@@ -22,6 +22,28 @@ package enum SupportedFeatures {
         "metadata.version", "kraft.version", "eligible.leader.replicas.version",
     ]
 
+    /// The same as a broker of this release says it.
+    package static var ofBroker: [RegisterBrokerRecord.BrokerFeature] {
+        all.map { feature in
+            RegisterBrokerRecord.BrokerFeature {
+                $0.name = feature.name
+                $0.minSupportedVersion = feature.range.lowerBound
+                $0.maxSupportedVersion = feature.range.upperBound
+            }
+        }
+    }
+
+    /// The same as a controller says it.
+    package static var ofController: [RegisterControllerRecord.ControllerFeature] {
+        all.map { feature in
+            RegisterControllerRecord.ControllerFeature {
+                $0.name = feature.name
+                $0.minSupportedVersion = feature.range.lowerBound
+                $0.maxSupportedVersion = feature.range.upperBound
+            }
+        }
+    }
+
     /// Records that a new cluster's feature levels are made of; the quorum's own is kept in a control record.
     package static var bootstrapRecords: [VersionedRecord] {
         all.filter { $0.name != "kraft.version" }.map { feature in
@@ -41,16 +63,19 @@ package struct BrokerDescription: Sendable {
     package var endpoints: [RegisterBrokerRecord.BrokerEndpoint]
     package var rack: String?
     package var directories: [Uuid]
+    /// The levels that it supports.
+    package var features: [RegisterBrokerRecord.BrokerFeature]
 
     package init(
         id: NodeId, incarnation: Uuid, endpoints: [RegisterBrokerRecord.BrokerEndpoint], rack: String?,
-        directories: [Uuid]
+        directories: [Uuid], features: [RegisterBrokerRecord.BrokerFeature] = SupportedFeatures.ofBroker
     ) {
         self.id = id
         self.incarnation = incarnation
         self.endpoints = endpoints
         self.rack = rack
         self.directories = directories
+        self.features = features
     }
 }
 
@@ -80,21 +105,33 @@ extension Controller {
 
     /// Registers a controller.
     package func registerController(
-        id: NodeId, incarnation: Uuid, endpoints: [RegisterControllerRecord.ControllerEndpoint]
+        id: NodeId, incarnation: Uuid, endpoints: [RegisterControllerRecord.ControllerEndpoint],
+        features: [RegisterControllerRecord.ControllerFeature] = SupportedFeatures.ofController
     ) -> [VersionedRecord] {
         let record = RegisterControllerRecord {
             $0.controllerId = id.rawValue
             $0.incarnationId = incarnation
             $0.endPoints = endpoints
-            $0.features = SupportedFeatures.all.map { feature in
-                RegisterControllerRecord.ControllerFeature {
-                    $0.name = feature.name
-                    $0.minSupportedVersion = feature.range.lowerBound
-                    $0.maxSupportedVersion = feature.range.upperBound
-                }
-            }
+            $0.features = features
         }
         return [VersionedRecord(.registerController(record), 0)]
+    }
+
+    /// Why a broker cannot be registered: it would not understand the records of the levels in force (KIP-584), or its
+    /// folders are not to be told apart.
+    package func objection(to broker: BrokerDescription) -> ErrorCode? {
+        for (name, level) in image.features where level > 0 {
+            let known = broker.features.first { $0.name == name }
+            guard let known else {
+                if name == "metadata.version" { return .unsupportedVersion }
+                continue
+            }
+            if level < known.minSupportedVersion || level > known.maxSupportedVersion { return .unsupportedVersion }
+        }
+        let directories = Set(broker.directories)
+        let others = image.brokers.values.filter { $0.id != broker.id }.flatMap(\.directories)
+        let isDistinct = directories.count == broker.directories.count && directories.isDisjoint(with: others)
+        return isDistinct && !directories.contains(.zero) ? nil : .invalidRegistration
     }
 
     /// Registers a broker, fenced; what a former incarnation led is led by others. `epoch` is the offset that the
@@ -109,13 +146,7 @@ extension Controller {
             $0.rack = broker.rack
             $0.fenced = true
             $0.logDirs = broker.directories
-            $0.features = SupportedFeatures.all.map { feature in
-                RegisterBrokerRecord.BrokerFeature {
-                    $0.name = feature.name
-                    $0.minSupportedVersion = feature.range.lowerBound
-                    $0.maxSupportedVersion = feature.range.upperBound
-                }
-            }
+            $0.features = broker.features
         }
         return [VersionedRecord(.registerBroker(record), image.recordVersions.registerBroker)]
             + partitionsOfFormer(broker.id, stoppedInOrder: stoppedInOrder)

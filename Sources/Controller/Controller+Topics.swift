@@ -22,7 +22,8 @@ extension Controller {
                 decision.reply.topics.append(Controller.failed(topic.name, refusal))
                 continue
             }
-            do {
+            do throws(Refusal) {
+                guard decision.records.count <= Controller.partitionsPerRequestMax else { throw Refusal.tooManyPartitions }
                 let plan = try plan(topic, alsoCreated: created)
                 created.insert(topic.name)
                 if !request.validateOnly { decision.records += plan.records }
@@ -102,7 +103,7 @@ extension Controller {
         if !topic.assignments.isEmpty { return try manual(topic) }
         let count = topic.numPartitions == -1 ? Int32(node.int("num.partitions")) : topic.numPartitions
         let factor = topic.replicationFactor == -1
-            ? Int16(node.int("default.replication.factor")) : topic.replicationFactor
+            ? Int16(clamping: node.int("default.replication.factor")) : topic.replicationFactor
         guard count > 0 else {
             throw Refusal(.invalidPartitions, "Number of partitions was set to an invalid non-positive value.")
         }
@@ -117,6 +118,8 @@ extension Controller {
 
     /// Partitions that one topic may have.
     static let partitionsPerTopicMax: Int32 = 100_000
+    /// Records of one request, beyond which it makes no more: they stand in the log as one batch.
+    static let partitionsPerRequestMax = 100_000
 
     /// Spreads replicas over racks and brokers; `existing`: the partitions that the topic has already.
     mutating func place(partitions: Int, factor: Int, existing: [[NodeId]] = []) throws(Refusal) -> [[NodeId]] {
@@ -226,9 +229,20 @@ extension Controller {
         _ request: CreatePartitionsRequest
     ) -> Decision<CreatePartitionsResponse> {
         var decision = Decision(reply: CreatePartitionsResponse())
-        for topic in request.topics {
+        var counts: [String: Int] = [:]
+        for topic in request.topics { counts[topic.name, default: 0] += 1 }
+        for (name, count) in counts.sorted(by: { $0.key < $1.key }) where count > 1 {
+            decision.reply.results.append(
+                CreatePartitionsResponse.CreatePartitionsTopicResult {
+                    $0.name = name
+                    $0.errorCode = .invalidRequest
+                    $0.errorMessage = "Duplicate topic name."
+                })
+        }
+        for topic in request.topics where counts[topic.name] == 1 {
             let result: Refusal?
-            do {
+            do throws(Refusal) {
+                guard decision.records.count <= Controller.partitionsPerRequestMax else { throw Refusal.tooManyPartitions }
                 let records = try grow(topic)
                 if !request.validateOnly { decision.records += records }
                 result = nil

@@ -28,6 +28,9 @@ struct Refusal: Error, Sendable {
         self.code = code
         self.message = message
     }
+
+    static let tooManyPartitions = Refusal(
+        .policyViolation, "Excessively large number of partitions per request.")
 }
 
 /// The metadata decisions. Owner: the loop that drives the quorum.

@@ -43,6 +43,8 @@ package enum AppendResult: Sendable {
     /// These very records stand in the log already (KIP-98).
     case duplicate(baseOffset: Offset, timestamp: Timestamp, startOffset: Offset)
     case refused(AppendRefusal)
+
+    var isRefused: Bool { if case .refused = self { true } else { false } }
 }
 
 package enum AppendRefusal: Hashable, Sendable {
@@ -147,20 +149,18 @@ extension Partition {
             return (state.leader?.highWatermark, waitsForSync, more, followers)
         }
         for watcher in followers { watcher.notify() }
-        for index in requests.indices where !requests[index].waits(forSync: waitsForSync) {
-            requests[index].completion(.done(results[index]))
-        }
+        // What was refused is written nowhere, and waits for nothing.
+        func waits(_ index: Int) -> Bool { requests[index].waits(forSync: waitsForSync) && !results[index].isRefused }
+        for index in requests.indices where !waits(index) { requests[index].completion(.done(results[index])) }
         if let committed {
             raiseHighWatermark(to: committed)
             releaseCommitted(at: committed)
             if committed < end {
-                for request in requests where request.waits(forSync: waitsForSync) { request.completion(.parked) }
+                for index in requests.indices where waits(index) { requests[index].completion(.parked) }
                 refuseTooFewInSync()
             }
         } else {
-            for request in requests where request.waits(forSync: waitsForSync) {
-                request.completion(.done(.refused(.notLeader)))
-            }
+            for index in requests.indices where waits(index) { requests[index].completion(.done(.refused(.notLeader))) }
         }
         if waitsForSync { onSyncDue(self) } else { syncLater(on: loop) }
         if more { loop.post { self.decide(on: loop) } }

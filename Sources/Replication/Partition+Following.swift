@@ -140,7 +140,9 @@ extension Partition {
         completion: @escaping @Sendable (FollowerResult) -> Void
     ) {
         alter(epoch, pool, loop, checkpoint, completion) { log throws(StorageError) in
-            _ = try log.truncate(to: target(log))
+            let end = target(log)
+            // Where nothing of it stays, it begins anew: a log cannot be cut below its first segment.
+            if end < log.view.segments[0].base { try log.restart(at: end) } else { _ = try log.truncate(to: end) }
             // What has an epoch and no record is not known to the leader either.
             log.forgetEmptyEpochs()
         }

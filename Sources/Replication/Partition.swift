@@ -53,6 +53,7 @@ package final class Partition: Sendable {
 
         /// Keeps a written request whose answer waits.
         mutating func hold(_ request: AppendRequest, _ result: AppendResult, end: Offset, waitsForSync: Bool) {
+            if result.isRefused { return }
             if request.acks == -1 {
                 unacknowledged.append(
                     Unacknowledged(committedAt: end, result: result, completion: request.completion))

@@ -62,7 +62,11 @@ extension PartitionLeader {
     /// Whether a follower has all that it takes to be in sync: the high watermark, and the start of this epoch, below
     /// which its log may still differ (KIP-320); and a broker that the cluster lets in (KIP-841, KIP-903).
     func mayJoin(_ follower: FollowerProgress) -> Bool {
-        guard !isMaximal(follower.id), follower.isEligible, let end = follower.end else { return false }
+        !isMaximal(follower.id) && hasEnough(follower)
+    }
+
+    private func hasEnough(_ follower: FollowerProgress) -> Bool {
+        guard follower.isEligible, let end = follower.end else { return false }
         return end >= highWatermark && end >= epochStart
     }
 
@@ -90,7 +94,7 @@ extension PartitionLeader {
     /// The addition that is due now.
     package mutating func join(_ eligible: [NodeId: Int64]) -> InSyncProposal? {
         guard pending == nil else { return nil }
-        let joining = followers.filter { mayJoin($0) || ($0.isEligible && proposed.contains($0.id)) }.map(\.id)
+        let joining = followers.filter { mayJoin($0) || (proposed.contains($0.id) && hasEnough($0)) }.map(\.id)
         guard !joining.isEmpty || isRecovering else { return nil }
         return propose(inSync + joining, eligible)
     }

@@ -20,6 +20,15 @@ import Testing
         #expect(sessions.deadline == .distantFuture)
     }
 
+    @Test func `a broker that could not be fenced is overdue again later`() {
+        var sessions = BrokerSessions(timeout: .seconds(9), local: one)
+        sessions.begin([two], now: Self.at(0))
+        sessions.forget(two)
+        sessions.postpone(two, now: Self.at(9))
+        #expect(sessions.overdue(at: Self.at(17)).isEmpty && sessions.overdue(at: Self.at(18)) == [two])
+        #expect(!sessions.isAlive(two, now: Self.at(10)))
+    }
+
     @Test func `only who was heard is known to live, so that a restart after a change of the controller need not wait`() {
         var sessions = BrokerSessions(timeout: .seconds(9), local: one)
         sessions.begin([two], now: Self.at(0))

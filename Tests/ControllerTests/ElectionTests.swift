@@ -43,6 +43,42 @@ import WireProtocol
         #expect(!back.isRecovering && back.lastKnownEligible.isEmpty)
     }
 
+    @Test func `with another minimum nobody is eligible who was judged by the old one`() throws {
+        var cluster = try ReplicatedCluster()
+        try cluster.create([[1, 2, 3]], ["min.insync.replicas": "2"])
+        cluster.fence(2)
+        cluster.fence(3)
+        #expect(try cluster.partition().eligibleLeaders == ids(3))
+        func alter(_ type: Int8, _ name: String, _ value: String?) -> Decision<[ResourceResult]> {
+            let change = ConfigurationChange(
+                key: "min.insync.replicas", operation: value == nil ? .delete : .set, value: value)
+            return cluster.controller.alterConfigurations(
+                [ResourceChange(type: type, name: name, changes: [change], replacesAll: false)], validateOnly: false)
+        }
+        #expect(alter(4, "1", "1").reply[0].code == .invalidConfig)
+        cluster.commit(alter(2, "t", "1").records)
+        #expect(try cluster.partition().eligibleLeaders.isEmpty)
+    }
+
+    @Test func `a broker that does not know a level in force is not registered, nor one with another's folder`() throws {
+        let cluster = try ReplicatedCluster()
+        func objection(_ level: ClosedRange<Int16>, _ directories: [UInt64]) -> ErrorCode? {
+            let feature = RegisterBrokerRecord.BrokerFeature {
+                $0.name = "metadata.version"
+                $0.minSupportedVersion = level.lowerBound
+                $0.maxSupportedVersion = level.upperBound
+            }
+            return cluster.controller.objection(
+                to: BrokerDescription(
+                    id: NodeId(7), incarnation: Uuid(high: 9, low: 7), endpoints: [], rack: nil,
+                    directories: directories.map { Uuid(high: 1, low: $0) }, features: [feature]))
+        }
+        #expect(objection(7...33, [107]) == nil)
+        #expect(objection(7...25, [107]) == .unsupportedVersion)
+        #expect(objection(7...33, [107, 107]) == .invalidRegistration)
+        #expect(objection(7...33, [101]) == .invalidRegistration)
+    }
+
     @Test func `without eligible leaders the last in-sync replica stays in sync, and nobody else leads`() throws {
         var cluster = try ReplicatedCluster(eligible: 0)
         try cluster.create([[1, 2]])

@@ -155,6 +155,21 @@ private func ids(_ raw: Int32...) -> [NodeId] { raw.map { NodeId($0) } }
         #expect(world.leader.highWatermark == Offset(20))
     }
 
+    @Test func `one that came back with less than was committed is not asked for again`() throws {
+        var world = LeaderWorld(inSync: [1, 2])
+        for id: Int32 in [2, 3] { _ = world.fetch(id, 10) }
+        let proposal = try world.due()
+        #expect(world.leader.highWatermark == Offset(10))
+        #expect(world.leader.answered(proposal, .unknown) == .again(proposal))
+        // It lost what it had not synced, and registered anew.
+        world.brokers[NodeId(3)] = 20
+        _ = world.leader.answered(proposal, .refused)
+        #expect(world.fetch(3, 5) == .noted)
+        #expect(world.proposal() == nil)
+        _ = world.fetch(3, 10)
+        #expect(try world.due().members.map(\.brokerEpoch) == [11, 12, 20])
+    }
+
     @Test func `the high watermark waits for one that is close, so that it can come in`() {
         var world = LeaderWorld(inSync: [1])
         _ = world.fetch(2, 10)

@@ -1,5 +1,5 @@
 // A node's machine in a world of clusters, and what may become of it: ended with order or without, without power, with a new
-// disk, standing still, slow. It comes back by itself after a while.
+// disk, standing still, slow, with a disk that is full or fails. It comes back by itself after a while.
 
 import Basics
 import Broker
@@ -7,44 +7,72 @@ import ClusterImage
 
 /// One node.
 final class ClusterNode {
+    enum DiskFault: CaseIterable { case full, writes, reads, syncs }
+
+    struct Harm {
+        var fault: DiskFault
+        var until: Int64
+
+        /// A node ends by itself when its metadata log fails, but waits for room.
+        var mayHalt: Bool { fault != .full }
+    }
+
     let plan: ClusterPlan.Node
     let machine: Machine
     private let world: World
     private(set) var restartsAt: Int64?
     private var stopsSince: Int64?
-    /// It ended without order, and is not in sync everywhere since then.
+    /// It ended without order or was taken out of the cluster, and is not in sync everywhere since then.
     private(set) var isUnclean = false
     /// What it ended with may have cost records.
     private(set) var hasLost = false
+    /// What its disk does wrong now, and until when.
+    private(set) var harm: Harm?
+    /// An operator is about to take it out of the cluster.
+    private var isBeingUnregistered = false
+    /// How many processes it has had.
+    private(set) var lives = 0
 
     init(_ world: World, _ internet: VirtualInternet, _ cluster: ClusterPlan, _ plan: ClusterPlan.Node) {
         self.world = world
         self.plan = plan
         machine = Machine(world, internet, cluster.settings(of: plan), name: plan.name)
+        machine.formation = cluster.formation(of: plan)
     }
 
     var isUp: Bool { machine.broker != nil && !machine.isOver }
     var isStopping: Bool { stopsSince != nil }
     /// It serves, and nobody is about to end it.
-    var isSteady: Bool { isUp && machine.hasStarted && !isStopping }
-    /// What it believes; before it serves it knows only what its disk holds, which may never have been committed.
-    var image: ClusterImage? { isUp && machine.hasStarted ? machine.broker?.image : nil }
+    var isSteady: Bool { isUp && machine.hasStarted && !isStopping && harm == nil }
+    /// What it believes; before it serves it knows only what its disk holds, which may never have been committed. A node without a
+    /// broker serves at once, and knows more when it has heard more.
+    var image: ClusterImage? {
+        guard isUp, machine.hasStarted, let image = machine.broker?.image else { return nil }
+        return plan.isBroker || image.endOffset > firstEnd ? image : nil
+    }
+
+    /// Where the metadata on its disk ended when it began.
+    private var firstEnd = Offset.none
 
     func start() {
         restartsAt = nil
+        lives += 1
         world.note("START \(plan.name)")
         machine.start()
+        firstEnd = machine.broker?.image.endOffset ?? .none
     }
 
     /// Ends what is to end and starts what is to start; tells of what should not have happened.
     func maintain() -> String? {
-        if machine.hasHalted { return "\(plan.name) halted" }
-        if let failure = machine.failure { return "\(plan.name) failed: \(failure)" }
+        if let harm, harm.until <= world.now { mend() }
+        if machine.hasHalted, harm?.mayHalt != true, restartsAt == nil { return "\(plan.name) halted" }
+        // Nobody starts on a bad disk.
+        if let failure = machine.failure, harm == nil, restartsAt == nil { return "\(plan.name) failed: \(failure)" }
         if isStopping, machine.isOver {
             stopsSince = nil
             machine.end()
         }
-        if let at = restartsAt, !isStopping, at <= world.now { start() }
+        if let at = restartsAt, !isStopping, at <= world.now, harm == nil { start() }
         return nil
     }
 
@@ -60,7 +88,7 @@ final class ClusterNode {
     func kill(power: Bool, loses: Bool, downFor duration: Int64) {
         stopsSince = nil
         machine.kill(power: power)
-        (isUnclean, hasLost) = (true, loses)
+        (isUnclean, hasLost) = (true, hasLost || loses)
         restartsAt = world.now + duration
     }
 
@@ -68,9 +96,49 @@ final class ClusterNode {
         kill(power: true, loses: true, downFor: duration)
         world.note("NEW DISK \(plan.name)")
         machine.disk.erase()
+        // Who has voted joins anew, under another name of its folder.
+        if machine.formation != nil { machine.formation = Formation(voters: .none) }
+    }
+
+    /// An operator will take the broker out of the cluster while it serves.
+    func unregister() -> () -> Void {
+        (isUnclean, isBeingUnregistered) = (true, true)
+        return { self.isBeingUnregistered = false }
+    }
+
+    // MARK: The disk
+
+    /// The disk does something wrong for a while; `loses`: what it forgets may have been acknowledged.
+    func damage(_ fault: DiskFault, loses: Bool, for duration: Int64) {
+        world.note("DISK \(plan.name) \(fault) for \(duration / 1_000_000) ms")
+        let harm = Harm(fault: fault, until: world.now + duration)
+        if harm.mayHalt { (isUnclean, hasLost) = (true, hasLost || loses) }
+        self.harm = harm
+        machine.disk.faults.change(below: "/data") { volume in
+            switch fault {
+            case .full: volume.capacity = machine.disk.used("/data") + world.number(in: 0...4000)
+            case .writes: volume.failsWrites = true
+            case .reads: volume.failsReads = true
+            case .syncs: volume.failsSyncs = true
+            }
+        }
+    }
+
+    /// The disk is sound again. What the kernel had dropped is gone for good, so that the machine is started anew.
+    private func mend() {
+        guard let harm else { return }
+        world.note("MENDED \(plan.name)")
+        machine.disk.faults.mend()
+        self.harm = nil
+        if harm.fault == .syncs {
+            kill(power: true, loses: false, downFor: 200_000_000)
+        } else if machine.hasHalted || machine.failure != nil {
+            kill(power: false, loses: false, downFor: 200_000_000)
+        }
     }
 
     func comeBackNow() {
+        if harm != nil { mend() }
         if restartsAt != nil { restartsAt = world.now }
         machine.life.stalledUntil = 0
         machine.life.poolDelayMax = nil
@@ -78,7 +146,7 @@ final class ClusterNode {
 
     /// Whether the newest image has this life of the broker in sync wherever it has a replica.
     func review(_ newest: ClusterImage) {
-        guard isUnclean, isSteady, let epoch = machine.broker?.brokerEpoch else { return }
+        guard isUnclean, isSteady, !isBeingUnregistered, let epoch = machine.broker?.brokerEpoch else { return }
         let id = NodeId(plan.id)
         let isBack = !plan.isBroker || (epoch >= 0 && newest.brokers[id]?.epoch == epoch && newest.brokers[id]?.isFenced == false
             && newest.topics.values.allSatisfy { topic in

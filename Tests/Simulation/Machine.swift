@@ -21,6 +21,12 @@ final class Machine {
     private var starts = 0
     /// The last process ended by itself, since it could not go on.
     private(set) var hasHalted = false
+    /// How an empty disk is formatted before the process starts; nil leaves it to the process.
+    var formation: Formation?
+    /// How far its wall clock is off, in milliseconds.
+    var wallClockJump: Int64 = 0 {
+        didSet { life.wallClockJump = wallClockJump }
+    }
 
     /// A machine with an empty disk, or with what `disk` holds now.
     init(
@@ -47,10 +53,11 @@ final class Machine {
         hasStarted = false
         failure = nil
         life = Life("broker-\(starts)", on: name)
+        life.wallClockJump = wallClockJump
         let life = life
         loops = (0..<2).map { VirtualLoop(index: $0, world: world, life: life) }
         let environment = Environment(
-            clock: VirtualClock(world: world), random: VirtualRandom(world: world), loops: loops, fileSystem: disk,
+            clock: VirtualClock(world: world, life: life), random: VirtualRandom(world: world), loops: loops, fileSystem: disk,
             network: VirtualNetwork(internet: internet, loops: loops, life: life),
             pool: VirtualPool(world: world, life: life))
         let noted = world
@@ -70,12 +77,23 @@ final class Machine {
                 ("log.retention.check.interval.ms", "200"), ("log.cleaner.backoff.ms", "50"),
             ]
             let values = (given + settings).map { GivenValue(key: $0.0, value: $0.1, origin: .flag) }
-            broker = try Broker.start(environment, try NodeConfiguration(values), logger: logger, onHalt: halt) { failure in
+            let configuration = try NodeConfiguration(values)
+            try format(environment, configuration)
+            broker = try Broker.start(environment, configuration, logger: logger, onHalt: halt) { failure in
                 if let failure { self.fail("\(failure)") } else { self.hasStarted = life === self.life }
             }
         } catch {
             fail("\(error)")
         }
+    }
+
+    /// Formats an empty disk, as a program of its own that has ended when the node starts.
+    private func format(_ environment: Environment, _ configuration: NodeConfiguration) throws {
+        guard let formation, disk.files(in: "/data").isEmpty else { return }
+        let clusterId = configuration["cluster.id"] ?? ""
+        _ = try Storage.format(
+            environment, configuration, clusterId: clusterId, formation: formation, ignoresFormatted: false)
+        disk.releaseLocks()
     }
 
     private func fail(_ reason: String) {

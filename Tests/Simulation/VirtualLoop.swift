@@ -18,6 +18,8 @@ final class Life: @unchecked Sendable {
     var stalledUntil: Int64 = 0
     /// Until then nothing that it sends or is sent arrives; then all of it does.
     var silentUntil: Int64 = 0
+    /// How far the wall clock of its machine is off the world's, in milliseconds.
+    var wallClockJump: Int64 = 0
 
     init(_ name: String, on machine: String? = nil) {
         self.name = name
@@ -128,11 +130,13 @@ struct VirtualPool: Pool {
 
 struct VirtualClock: Clock {
     let world: World
+    var life: Life?
 
     var now: Instant { Instant(nanoseconds: world.now) }
     /// 2026-01-01, what has passed since, and how far the clock has jumped.
     var wallClock: Timestamp {
-        Timestamp(milliseconds: 1_767_225_600_000 + world.now / 1_000_000 + world.wallClockJump)
+        let jump = world.wallClockJump + (life?.wallClockJump ?? 0)
+        return Timestamp(milliseconds: 1_767_225_600_000 + world.now / 1_000_000 + jump)
     }
 }
 

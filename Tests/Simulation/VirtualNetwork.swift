@@ -1,6 +1,8 @@
 // A network of streams: bytes arrive in order, late, and cut into other chunks than they were sent in; a connection may
 // break at any time, and breaks when the process at its other end dies. The way from one machine to another may be closed
 // for a while, in one direction or both: what is sent meanwhile arrives afterwards, as by retransmission, and nobody connects.
+// A machine's ways may be slow. So a request or its answer is lost with its connection, is doubled by who sends it again, and
+// arrives behind later ones that went over another connection.
 
 import Basics
 import Bytes
@@ -41,8 +43,27 @@ final class VirtualInternet: @unchecked Sendable {
         closedWays[way] = max(closedWays[way] ?? 0, world.now + duration)
     }
 
-    /// All ways are open again.
-    func openWays() { closedWays = [:] }
+    /// All ways are open again, and fast.
+    func openWays() {
+        closedWays = [:]
+        slowMachines = [:]
+        breakChance = 0
+    }
+
+    /// Makes all that `machine` sends or is sent late by up to `delay` microseconds, for `duration` nanoseconds.
+    func slow(_ machine: String, by delay: Int, for duration: Int64) {
+        slowMachines[machine] = (world.now + duration, delay)
+    }
+
+    private var slowMachines: [String: (until: Int64, delay: Int)] = [:]
+
+    fileprivate func lateness(from: Life, to: Life) -> Int64 {
+        guard !slowMachines.isEmpty else { return 0 }
+        return [from, to].reduce(0) { sum, life in
+            guard let slow = slowMachines[life.machine], slow.until > world.now else { return sum }
+            return sum + world.delay(upTo: slow.delay)
+        }
+    }
 
     /// When the way is open; a moment that has passed if it is.
     fileprivate func opens(from: Life, to: Life) -> Int64 {
@@ -191,6 +212,7 @@ final class VirtualTransport: Transport {
         guard let peer else { return }
         let world = internet.world
         lastArrival = max(lastArrival, world.now + 50_000 + world.delay(upTo: world.chance(5) ? 50_000 : 500))
+        lastArrival = max(lastArrival, world.now + internet.lateness(from: life, to: peer.life))
         lastArrival = max(lastArrival, life.silentUntil, peer.life.silentUntil, internet.opens(from: life, to: peer.life))
         peer.virtualLoop.enter(after: lastArrival - world.now, action)
     }

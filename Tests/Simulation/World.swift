@@ -10,14 +10,17 @@ import Basics
 ///
 /// Proof of `@unchecked Sendable`: a world and all that belongs to it is used on one thread only.
 final class World: @unchecked Sendable {
+    /// What is to be done stands apart: an event that moves in the heap is three numbers.
     private struct Event {
         var at: Int64
         var order: UInt64
-        var action: () -> Void
+        var slot: Int
     }
 
     /// A binary heap by time, then by order of scheduling.
     private var heap: [Event] = []
+    private var actions: [(() -> Void)?] = []
+    private var freeSlots: [Int] = []
     private var nextOrder: UInt64 = 0
     private(set) var now: Int64 = 0
     /// Microseconds that a job of a pool may wait: a slow disk, or a busy machine.
@@ -49,7 +52,9 @@ final class World: @unchecked Sendable {
 
     /// Runs `action` after `delay` nanoseconds.
     func after(_ delay: Int64, _ action: @escaping () -> Void) {
-        heap.append(Event(at: now + max(0, delay), order: nextOrder, action: action))
+        let slot = freeSlots.popLast() ?? actions.count
+        if slot == actions.count { actions.append(action) } else { actions[slot] = action }
+        heap.append(Event(at: now + max(0, delay), order: nextOrder, slot: slot))
         nextOrder += 1
         var index = heap.count - 1
         while index > 0, isBefore(heap[index], heap[(index - 1) / 2]) {
@@ -88,7 +93,10 @@ final class World: @unchecked Sendable {
             left -= 1
             now = event.at
             eventCount += 1
-            event.action()
+            let action = actions[event.slot]
+            actions[event.slot] = nil
+            freeSlots.append(event.slot)
+            action?()
         }
         return true
     }

@@ -66,7 +66,7 @@ final class FetchOperation {
             if request.sessionId != 0 { shard.sessions.close(request.sessionId) }
             if epoch == FetchSessions.initialEpoch, call.version >= 7 {
                 let random = shard.broker.environment.random
-                session = shard.sessions.open(now: call.loop.now) { random.next() }
+                session = shard.sessions.open(now: call.loop.now, isFollower: follower != nil) { random.next() }
             }
             let asked = namedPartitions()
             for (key, state) in asked { session?.set(key, state) }
@@ -118,8 +118,10 @@ final class FetchOperation {
             subjects: wanted.map { entry in
                 refused[entry.key].map { .settled(Fetched(entry.state, $0)) } ?? subject(of: entry.state)
             }, limit: follower != nil ? .logEnd : request.isolationLevel == 1 ? .lastStable : .highWatermark,
-            bytesMax: min(Int(max(0, request.maxBytes)), shard.limits.fetchBytesMax), logger: shard.logger)
+            bytesMax: bytesMax, logger: shard.logger)
     }
+
+    private var bytesMax: Int { min(Int(max(0, request.maxBytes)), shard.limits.fetchBytesMax) }
 
     /// Reads all partitions: here if all is in memory, else on the pool, where it may wait for the disk. Nothing of the
     /// session changes while that is under way; what else would wake the fetch waits until it is back.
@@ -144,7 +146,8 @@ final class FetchOperation {
     private func settle(_ found: [Fetched], deadline: Instant) {
         let total = found.reduce(0) { $0 + $1.count }
         let isEnough = mustAnswer || wanted.isEmpty || found.contains(where: \.isUrgent)
-        if isEnough || total >= Int(request.minBytes) || !park(found, deadline: deadline) { answer(found) }
+        let enough = min(Int(request.minBytes), bytesMax, FetchReader.coldBytesMax)
+        if isEnough || total >= enough || !park(found, deadline: deadline) { answer(found) }
     }
 
     private func subject(of state: FetchedPartition) -> FetchReader.Subject {
@@ -249,7 +252,7 @@ final class FetchOperation {
         guard let session, var state = session.partitions[key] else { return true }
         let data = answer.data
         let isNews =
-            isFull || answer.count > 0 || data.errorCode.isError || state.hadError || data.divergingEpoch.epoch >= 0
+            isFull || answer.isUrgent || answer.count > 0 || data.errorCode.isError || state.hadError || data.divergingEpoch.epoch >= 0
             || state.toldHighWatermark != data.highWatermark || state.toldStartOffset != data.logStartOffset
         state.toldHighWatermark = data.highWatermark
         state.toldStartOffset = data.logStartOffset

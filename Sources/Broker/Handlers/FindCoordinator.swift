@@ -33,7 +33,7 @@ enum FindCoordinatorHandler {
             return answer(request, call)
         }
         let broker = call.shard.broker
-        let creation = GroupTopic.creation(broker.node, brokers: call.shard.view.liveBrokers.count)
+        let creation = GroupTopic.creation(broker.node, brokers: call.shard.view.image.brokers.count)
         broker.ask(creation, timeout: .seconds(10), on: call.loop) { result in
             if case .success(let response) = result, let topic = response.topics.first,
                 topic.errorCode != .none, topic.errorCode != .topicAlreadyExists

@@ -46,7 +46,7 @@ enum OffsetForLeaderEpochHandler {
         let epochs = replica.log.epochs
         let epoch = LeaderEpoch(asked.leaderEpoch)
         guard let latest = epochs.latest, epoch <= latest, epoch.rawValue >= 0,
-            let found = epochs.endOffset(for: epoch, end: replica.log.endOffset)
+            let found = epochs.endOffset(forReader: epoch, end: replica.log.endOffset)
         else { return Answer { $0.partition = index } }
         return Answer {
             $0.partition = index

@@ -65,6 +65,8 @@ final class ProduceJob {
                 append(partition, view, t, p)
             }
         }
+        // The answer may wait long for the followers, and not hold the records meanwhile.
+        request.topicData = []
     }
 
     /// A partition that stands in the request twice is taken once, with what came last, as Kafka does.

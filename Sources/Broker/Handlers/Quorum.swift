@@ -27,7 +27,8 @@ enum QuorumHandler {
         guard isOfThisCluster(request.clusterId, call) else {
             return call.answer(BeginQuorumEpochResponse { $0.errorCode = .inconsistentClusterId })
         }
-        ask(call, { request.decoded(for: $0) }) { answer, _, leader in
+        let endpoints = request.leaderEndpoints.map { ($0.name, $0.host, $0.port) }
+        ask(call, from: endpoints, { request.decoded(for: $0) }) { answer, _, leader in
             guard let answer else { return BeginQuorumEpochResponse { $0.errorCode = .invalidRequest } }
             var response = BeginQuorumEpochResponse(answer)
             response.nodeEndpoints = leader.map { leader in
@@ -89,7 +90,7 @@ enum QuorumHandler {
 
     /// Hands the request to the quorum; `respond` gets nil if it makes no sense.
     private static func ask<Response: ResponseMessage>(
-        _ call: Call, _ decode: @escaping @Sendable (ReplicaKey) -> QuorumRequest?,
+        _ call: Call, from endpoints: [(String, String, UInt16)] = [], _ decode: @escaping @Sendable (ReplicaKey) -> QuorumRequest?,
         _ respond: @escaping @Sendable (QuorumAnswer?, RecordsField, Leader) -> Response
     ) {
         let broker = call.shard.broker
@@ -101,6 +102,7 @@ enum QuorumHandler {
             guard let driver = broker.withState({ $0.driver })?.value, let request = decode(driver.quorum.local) else {
                 return answer(nil, .none, [])
             }
+            if case .beginEpoch(let epoch, let leader, _) = request, epoch >= driver.epoch { driver.note(leader, at: endpoints) }
             driver.receive(request) { found, records in
                 let address = driver.controllerAddress(found.leader)
                 answer(found, records, address.map { [(found.leader.rawValue, $0.host, $0.port)] } ?? [])

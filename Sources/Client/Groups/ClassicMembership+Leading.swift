@@ -1,4 +1,5 @@
-// The leader of a classic group reads what all members subscribe to, and computes who reads what.
+// The leader of a classic group reads what all members subscribe to, and computes who reads what; anew when a topic has got more
+// partitions.
 
 internal import Basics
 internal import Bytes
@@ -23,13 +24,28 @@ extension ClassicMembership {
             return completion(.failure(.invalid("a subscription that does not parse: \(error)")))
         }
         let topics = Set(members.flatMap(\.topics)).sorted()
-        client.refreshMetadata(topics: topics, deadline: client.loop.now + settings.sessionTimeout) { result in
+        client.refreshMetadata(topics: topics, deadline: client.loop.now + settings.sessionTimeout) { [weak self] result in
             completion(
                 result.map { metadata in
                     var counts: [String: Int] = [:]
                     for topic in topics { counts[topic] = metadata[topic]?.partitions.count }
+                    self?.divided = Dictionary(topics.map { ($0, counts[$0] ?? 0) }) { first, _ in first }
                     return Self.divide(members, assignor, counts)
                 })
+        }
+    }
+
+    /// Partitions that were added belong to nobody before the group is divided anew. A broker that does not know of them yet tells
+    /// of fewer, which says nothing.
+    func lookForMore() {
+        let topics = divided.keys.sorted()
+        guard topics.contains(where: client.isOld) else { return }
+        let attempt = attempt
+        client.refreshMetadata(topics: topics, deadline: loop.now + settings.sessionTimeout) { [weak self] result in
+            guard let self, attempt == self.attempt, !hasLeft, !isJoining, !isGivingUp, case .success(let metadata) = result
+            else { return }
+            let hasMore = topics.contains { metadata[$0]?.partitions.count ?? 0 > self.divided[$0] ?? 0 }
+            if hasMore { join(reason: "a topic has got more partitions") }
         }
     }
 

@@ -20,16 +20,18 @@ final class ClassicMembership: Membership {
     private var assignor: ClassicAssignor?
     private var heartbeat: TimerToken?
     /// A join, or what leads to one, is under way.
-    private var isJoining = false
+    private(set) var isJoining = false
     /// Partitions are on their way out; the member rejoins when they are.
-    private var isGivingUp = false
-    private var hasLeft = false
+    private(set) var isGivingUp = false
+    private(set) var hasLeft = false
+    /// How many partitions of each topic this member divided, if it leads.
+    var divided: [String: Int] = [:]
     /// This member leads, and its assignment may have left something over.
     private var hasRest = false
     private var restTimer: TimerToken?
     private var lastHeard: Instant
     /// Counts the joins: answers to what was asked before are not looked at.
-    private var attempt = 0
+    private(set) var attempt = 0
 
     init(_ client: ClusterClient, _ link: CoordinatorLink, _ settings: GroupConsumerSettings) {
         self.client = client
@@ -39,7 +41,7 @@ final class ClassicMembership: Membership {
         lastHeard = client.loop.now
     }
 
-    private var loop: any EventLoop { client.loop }
+    var loop: any EventLoop { client.loop }
     private var isCooperative: Bool { settings.assignors.allSatisfy(\.isCooperative) || (assignor?.isCooperative ?? false) }
 
     func start() { join(reason: "joins") }
@@ -99,6 +101,7 @@ final class ClassicMembership: Membership {
         identity.generation = response.generationId
         assignor = response.protocolName.flatMap { ClassicAssignor(rawValue: $0) }
         hasRest = false
+        divided = [:]
         guard response.leader == response.memberId else { return sync([]) }
         guard !response.skipAssignment else {
             // The assignment is of a former life of this member.
@@ -258,6 +261,7 @@ final class ClassicMembership: Membership {
             case .success:
                 lastHeard = loop.now
                 scheduleHeartbeat()
+                lookForMore()
             case .failure:
                 // The coordinator has taken the member out by now.
                 lastHeard = loop.now

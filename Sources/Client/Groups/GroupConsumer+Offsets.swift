@@ -90,7 +90,8 @@ extension GroupConsumer {
                 .failure(.invalid("group '\(settings.group)' has committed no offset of \(partitions[0]), and none is the default")))
         }
         Admin(client).listOffsets(
-            partitions.map { ($0, place) }, readsCommitted: settings.fetch.readsCommitted, deadline: loop.now + patience
+            partitions.map { ($0, place) }, readsCommitted: settings.fetch.readsCommitted, waitsForUnknown: true,
+            deadline: loop.now + patience
         ) { result in
             completion(
                 result.flatMap { found in

@@ -4,18 +4,18 @@ import Basics
 import Raft
 
 /// An entry of the log: a number, or the voters.
-struct Entry: Hashable {
+struct QuorumEntry: Hashable {
     var epoch: LeaderEpoch
     var value: UInt64
     var voters: VoterSet?
 }
 
-struct Replica {
+struct QuorumReplica {
     let key: ReplicaKey
     // The disk
     var base = Offset.zero
     var baseEpoch = LeaderEpoch(0)
-    var entries: [Entry] = []
+    var entries: [QuorumEntry] = []
     /// Entries that would survive a loss of power.
     var syncedCount = 0
     var state = QuorumState()

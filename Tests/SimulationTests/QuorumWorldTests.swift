@@ -2,10 +2,16 @@
 // find a leader and commit again.
 
 import Basics
-import Raft
+import Simulation
 import Testing
 
-@Suite struct QuorumSimulationTests {
+@Suite struct QuorumWorldTests {
+    private static func faults(_ body: (inout QuorumWorld.Faults) -> Void) -> QuorumWorld.Faults {
+        var faults = QuorumWorld.Faults()
+        body(&faults)
+        return faults
+    }
+
     private static func run(_ seed: UInt64, _ faults: QuorumWorld.Faults, voters: Int, observers: Int) -> QuorumWorld {
         var world = QuorumWorld(seed: seed, voters: voters, observers: observers, faults: faults)
         for _ in 0..<10 {
@@ -13,11 +19,11 @@ import Testing
             world.checkMatching()
         }
         world.heal()
-        let before = world.committed.count
+        let before = world.committedCount
         world.run(for: .seconds(30))
         world.checkMatching()
         #expect(world.violations.isEmpty, "seed \(seed): \(world.violations.first ?? "")")
-        let hasMoved = world.committed.count > before + 20
+        let hasMoved = world.committedCount > before + 20
         #expect(hasMoved, "seed \(seed): commits nothing any more: \(world.standing)")
         let isSettled = world.isSettled
         #expect(isSettled, "seed \(seed): no leader that all follow: \(world.standing)")
@@ -27,18 +33,22 @@ import Testing
     @Test func `a lone voter leads at once and commits`() {
         var world = QuorumWorld(seed: 1, voters: 1, observers: 0, faults: QuorumWorld.Faults())
         world.run(for: .milliseconds(100))
-        #expect(world.elections == 1 && !world.committed.isEmpty)
+        #expect(world.elections == 1 && world.committedCount > 0)
     }
 
     @Test(arguments: 1...25)
     func `kills that lose what was not synced lose nothing that was committed`(seed: UInt64) {
-        _ = Self.run(seed, QuorumWorld.Faults(kills: true), voters: Int(seed % 7) + 1, observers: Int(seed % 2))
+        _ = Self.run(seed, Self.faults { $0.kills = true }, voters: Int(seed % 7) + 1, observers: Int(seed % 2))
     }
 
     @Test(arguments: 26...50)
     func `loss, duplicates and partitions make no second leader of an epoch`(seed: UInt64) {
-        let faults = QuorumWorld.Faults(
-            lossPercent: 5, duplicatePercent: 10, delayMax: .milliseconds(300), partitions: true)
+        let faults = Self.faults {
+            $0.lossPercent = 5
+            $0.duplicatePercent = 10
+            $0.delayMax = .milliseconds(300)
+            $0.partitions = true
+        }
         _ = Self.run(seed, faults, voters: Int(seed % 6) + 2, observers: Int(seed % 3))
     }
 
@@ -46,9 +56,13 @@ import Testing
         var (elections, changes, installs, truncations) = (0, 0, 0, 0)
         let (first, last) = (UInt64(1), UInt64(60))
         for seed in first...last {
-            let faults = QuorumWorld.Faults(
-                lossPercent: 3, duplicatePercent: 5, delayMax: .milliseconds(100), syncMax: .milliseconds(100), kills: true,
-                partitions: true, changes: true, snapshots: true)
+            let faults = Self.faults {
+                $0.lossPercent = 3
+                $0.duplicatePercent = 5
+                $0.delayMax = .milliseconds(100)
+                $0.syncMax = .milliseconds(100)
+                ($0.kills, $0.partitions, $0.changes, $0.snapshots) = (true, true, true, true)
+            }
             let world = Self.run(seed, faults, voters: Int(seed % 5) + 1, observers: 2)
             elections += world.elections
             changes += world.changesDone

@@ -1,20 +1,23 @@
-// A world of replicas with a network and disks that fail, all by one seed, and an oracle that holds what must be true:
-// one leader in an epoch (I3), what was committed stays and is the same everywhere (I1), logs that agree on an entry agree on
-// all before it (I2), and a high watermark never falls (I4).
+// A world of one to seven voters and some observers with a network that loses, doubles, delays and reorders messages and disks
+// that forget, all by one seed, and an oracle that holds what must be true: one leader in an epoch (I3), what was committed
+// stays and is the same everywhere (I1), logs that agree on an entry agree on all before it (I2), and a high watermark never
+// falls (I4). Who is cut off from all others raises no epoch (KIP-996), and does not lead for long (KIP-595).
 
-import Basics
+package import Basics
 import Raft
 
-struct QuorumWorld {
-    struct Faults {
-        var lossPercent = 0
-        var duplicatePercent = 0
-        var delayMax: Duration = .milliseconds(20)
-        var syncMax: Duration = .milliseconds(30)
-        var kills = false
-        var partitions = false
-        var changes = false
-        var snapshots = false
+package struct QuorumWorld {
+    package struct Faults {
+        package var lossPercent = 0
+        package var duplicatePercent = 0
+        package var delayMax: Duration = .milliseconds(20)
+        package var syncMax: Duration = .milliseconds(30)
+        package var kills = false
+        package var partitions = false
+        package var changes = false
+        package var snapshots = false
+
+        package init() {}
     }
 
     private enum Event {
@@ -22,11 +25,12 @@ struct QuorumWorld {
         case worked(Int, incarnation: Int)
         case synced(Int, incarnation: Int, round: Int, count: Int)
         case request(QuorumRequest, from: Int, incarnation: Int, to: Int, id: UInt64)
-        case answer(QuorumAnswer, [Entry], VoterSet?, to: Int, incarnation: Int, id: UInt64)
+        case answer(QuorumAnswer, [QuorumEntry], VoterSet?, to: Int, incarnation: Int, id: UInt64)
         case timeout(Int, incarnation: Int, id: UInt64)
         case propose
         case trouble
         case restart(Int)
+        case strike(Int, incarnation: Int)
     }
 
     private struct Asked {
@@ -41,14 +45,18 @@ struct QuorumWorld {
         var event: Event
     }
 
-    private(set) var replicas: [Replica]
-    private(set) var now = Instant(nanoseconds: 1)
-    private(set) var committed: [Entry] = []
-    private(set) var violations: [String] = []
-    private(set) var elections = 0
-    private(set) var changesDone = 0
-    private(set) var installs = 0
-    private(set) var truncations = 0
+    private(set) var replicas: [QuorumReplica]
+    package private(set) var now = Instant(nanoseconds: 1)
+    private(set) var committed: [QuorumEntry] = []
+    package var committedCount: Int { committed.count }
+    package private(set) var violations: [String] = []
+    /// One line per event that is worth a line.
+    package private(set) var trace: [String] = []
+    package private(set) var eventCount = 0
+    package private(set) var elections = 0
+    package private(set) var changesDone = 0
+    package private(set) var installs = 0
+    package private(set) var truncations = 0
     private var votersAt: [VoterSet] = []
     private var leaders: [LeaderEpoch: NodeId] = [:]
     private var events: [Timed] = []
@@ -57,13 +65,15 @@ struct QuorumWorld {
     private var nextToken: UInt64 = 1
     private var nextValue: UInt64 = 1
     private var cut: Set<Int> = []
+    /// Replicas that are cut off from all others, and since when.
+    private var aloneSince: [Int: Instant] = [:]
     private var oneWay: (from: Int, to: Int)?
     private var random: SeededRandom
-    var faults: Faults
+    private var faults: Faults
     private let settings: QuorumSettings
     private let firstVoters: VoterSet
 
-    init(seed: UInt64, voters voterCount: Int, observers: Int, faults: Faults) {
+    package init(seed: UInt64, voters voterCount: Int, observers: Int, faults: Faults) {
         random = SeededRandom(seed: seed)
         self.faults = faults
         var settings = QuorumSettings()
@@ -74,10 +84,17 @@ struct QuorumWorld {
         }
         let voters = VoterSet(keys.prefix(voterCount).map { Voter(key: $0) })
         firstVoters = voters
-        replicas = keys.map { Replica(key: $0, voters: voters) }
+        replicas = keys.map { QuorumReplica(key: $0, voters: voters) }
         for index in replicas.indices { start(index) }
         after(.milliseconds(100), .propose)
         after(.milliseconds(500), .trouble)
+    }
+
+    private mutating func note(_ text: String) { trace.append("\(now.nanoseconds / 1000) \(text)") }
+
+    package mutating func violate(_ text: String) {
+        note("VIOLATION \(text)")
+        violations.append(text)
     }
 
     // MARK: Time
@@ -99,21 +116,24 @@ struct QuorumWorld {
         .nanoseconds(Int64.random(in: 1...max(most.wholeNanoseconds, 1), using: &random))
     }
 
-    mutating func run(for duration: Duration) {
+    package mutating func run(for duration: Duration) {
         let end = now + duration
         while violations.isEmpty, let first = events.last, first.at <= end {
             events.removeLast()
             now = first.at
+            eventCount += 1
             handle(first.event)
         }
         now = max(now, end)
     }
 
     /// Ends all faults; nobody stays down or cut off.
-    mutating func heal() {
+    package mutating func heal() {
         faults = Faults()
+        note("HEAL")
         cut = []
         oneWay = nil
+        aloneSince = [:]
         for index in replicas.indices where replicas[index].quorum == nil { start(index) }
     }
 
@@ -141,22 +161,25 @@ struct QuorumWorld {
         case .propose: propose()
         case .trouble: trouble()
         case .restart(let index): if replicas[index].quorum == nil { start(index) }
+        case .strike(let index, let incarnation): if replicas[index].incarnation == incarnation { strike(index) }
         }
     }
 
     private mutating func start(_ index: Int) {
+        note("START \(replicas[index].key.id)")
         replicas[index].start(settings, seed: random.next())
         step(index, replicas[index].incarnation) { quorum, now in quorum.start(now: now) }
     }
 
     private mutating func step(
-        _ index: Int, _ incarnation: Int, _ entries: [Entry] = [], _ voters: VoterSet? = nil,
+        _ index: Int, _ incarnation: Int, _ entries: [QuorumEntry] = [], _ voters: VoterSet? = nil,
         _ body: (inout Quorum, Instant) -> [Quorum.Effect]
     ) {
         guard replicas[index].incarnation == incarnation, var quorum = replicas[index].quorum else { return }
-        let before = quorum.highWatermark
+        let (before, epoch) = (quorum.highWatermark, quorum.epoch)
         let effects = body(&quorum, now)
-        if quorum.highWatermark < before { violations.append("the high watermark of \(index) fell") }
+        if quorum.highWatermark < before { violate("I4 the high watermark of \(index) fell") }
+        checkAlone(index, quorum, epoch)
         replicas[index].quorum = quorum
         for effect in effects { carryOut(effect, index, entries, voters) }
         wake(index)
@@ -172,11 +195,14 @@ struct QuorumWorld {
 
     // MARK: Effects
 
-    private mutating func carryOut(_ effect: Quorum.Effect, _ index: Int, _ entries: [Entry], _ voters: VoterSet?) {
+    private mutating func carryOut(_ effect: Quorum.Effect, _ index: Int, _ entries: [QuorumEntry], _ voters: VoterSet?) {
         let incarnation = replicas[index].incarnation
         switch effect {
         case .persist, .truncate, .storePiece, .install:
             if case .install = effect { snapshotVoters[index] = voters }
+            if case .persist = effect, faults.kills, chance(5) {
+                after(within(faults.syncMax), .strike(index, incarnation: incarnation))
+            }
             replicas[index].works.append(effect)
             guard replicas[index].works.count == 1 else { return }
             after(within(faults.syncMax), .worked(index, incarnation: incarnation))
@@ -199,10 +225,11 @@ struct QuorumWorld {
         case .lead(let epoch, _): lead(epoch, index)
         case .unlead: replicas[index].isLeading = false
         case .appendVoters(let voters):
-            append(Entry(epoch: replicas[index].quorum?.epoch ?? .none, value: 0, voters: voters), index)
+            note("\(replicas[index].key.id) proposes the voters \(voters.voters.map { "\($0.key.id)" })")
+            append(QuorumEntry(epoch: replicas[index].quorum?.epoch ?? .none, value: 0, voters: voters), index)
         case .answerChange(let error, _): if error == nil { changesDone += 1 }
         case .commit(let offset): commit(offset, index)
-        case .fault(let reason): violations.append("replica \(index): \(reason)")
+        case .fault(let reason): violate("replica \(index): \(reason)")
         }
     }
 
@@ -214,9 +241,11 @@ struct QuorumWorld {
         case .persist(let state): replicas[index].state = state
         case .truncate(let offset):
             truncations += 1
+            note("\(replicas[index].key.id) cuts its log at \(offset)")
             replicas[index].truncate(to: offset)
         case .install(let id):
             installs += 1
+            note("\(replicas[index].key.id) takes the snapshot at \(id.end)")
             replicas[index].install(id, voters: snapshotVoters[index] ?? firstVoters)
         default: break
         }
@@ -245,17 +274,18 @@ struct QuorumWorld {
     private mutating func lead(_ epoch: LeaderEpoch, _ index: Int) {
         elections += 1
         let id = replicas[index].key.id
-        if let other = leaders[epoch], other != id { violations.append("\(other) and \(id) lead in epoch \(epoch)") }
+        note("\(id) leads in epoch \(epoch) from \(replicas[index].end)")
+        if let other = leaders[epoch], other != id { violate("I3 \(other) and \(id) lead in epoch \(epoch)") }
         leaders[epoch] = id
         if replicas[index].end.rawValue < Int64(committed.count) {
-            violations.append("the leader \(id) of epoch \(epoch) lacks what was committed")
+            violate("I1 the leader \(id) of epoch \(epoch) lacks what was committed")
         }
         compare(index, upTo: min(replicas[index].end, Offset(Int64(committed.count))))
         replicas[index].isLeading = true
-        append(Entry(epoch: epoch, value: 0), index)
+        append(QuorumEntry(epoch: epoch, value: 0), index)
     }
 
-    private mutating func append(_ entry: Entry, _ index: Int) {
+    private mutating func append(_ entry: QuorumEntry, _ index: Int) {
         guard replicas[index].quorum?.isLeader ?? false else { return }
         replicas[index].entries.append(entry)
         let batch = replicas[index].batch(at: replicas[index].entries.count - 1)
@@ -265,10 +295,27 @@ struct QuorumWorld {
 
     // MARK: Oracle
 
+    /// Who hears nobody stays in its epoch, and gives up to lead. What was on its way comes first.
+    private mutating func checkAlone(_ index: Int, _ quorum: Quorum, _ epoch: LeaderEpoch) {
+        guard let since = aloneSince[index], quorum.voters.voters.count > 1 else { return }
+        // An own election that was won before, and a leader's silence, end by these times.
+        if quorum.epoch > epoch, !quorum.isLeader, quorum.role != .unattached, now - since > .seconds(1) {
+            violate("\(replicas[index].key.id) raised its epoch to \(quorum.epoch), and nobody heard it")
+        }
+        if quorum.isLeader, now - since > .seconds(8) { violate("\(replicas[index].key.id) leads, and nobody hears it") }
+    }
+
+    private mutating func noteAlone() {
+        for index in replicas.indices {
+            let side = replicas.indices.count { cut.contains($0) == cut.contains(index) }
+            aloneSince[index] = side == 1 ? aloneSince[index] ?? now : nil
+        }
+    }
+
     private mutating func commit(_ offset: Offset, _ index: Int) {
         guard offset <= replicas[index].end else {
             if replicas[index].works.contains(where: { if case .install = $0 { true } else { false } }) { return }
-            return violations.append("replica \(index) commits to \(offset), behind its end")
+            return violate("replica \(index) commits to \(offset), behind its end")
         }
         compare(index, upTo: min(offset, Offset(Int64(committed.count))))
         for position in committed.count..<max(committed.count, Int(offset.rawValue)) {
@@ -284,14 +331,14 @@ struct QuorumWorld {
         while position < end {
             let own = replica.entries[Int(position - replica.base)]
             if own != committed[Int(position.rawValue)] {
-                return violations.append("replica \(index) has another entry at \(position) than was committed")
+                return violate("I1 replica \(index) has another entry at \(position) than was committed")
             }
             position = position + 1
         }
     }
 
     /// Logs that agree on an entry agree on all before it.
-    mutating func checkMatching() {
+    package mutating func checkMatching() {
         for (left, one) in replicas.enumerated() {
             for other in replicas[(left + 1)...] {
                 let end = min(one.end, other.end)
@@ -302,7 +349,7 @@ struct QuorumWorld {
                         one.entries[Int(position - one.base.rawValue)], other.entries[Int(position - other.base.rawValue)]
                     )
                     if a.epoch == b.epoch { agrees = true }
-                    if agrees, a != b { violations.append("\(one.key.id) and \(other.key.id) differ at \(position)") }
+                    if agrees, a != b { violate("I2 \(one.key.id) and \(other.key.id) differ at \(position)") }
                 }
             }
         }
@@ -329,7 +376,7 @@ struct QuorumWorld {
         }
     }
 
-    private mutating func reply(_ answer: QuorumAnswer, _ entries: [Entry], _ voters: VoterSet?, _ token: UInt64) {
+    private mutating func reply(_ answer: QuorumAnswer, _ entries: [QuorumEntry], _ voters: VoterSet?, _ token: UInt64) {
         guard let asked = asked.removeValue(forKey: token), isConnected(asked.by, asked.from), !chance(faults.lossPercent)
         else { return }
         after(
@@ -353,7 +400,7 @@ struct QuorumWorld {
 
     private mutating func propose() {
         for index in replicas.indices where replicas[index].isLeading {
-            append(Entry(epoch: replicas[index].quorum?.epoch ?? .none, value: nextValue), index)
+            append(QuorumEntry(epoch: replicas[index].quorum?.epoch ?? .none, value: nextValue), index)
             nextValue += 1
         }
         after(within(.milliseconds(200)), .propose)
@@ -363,6 +410,7 @@ struct QuorumWorld {
         after(within(.milliseconds(1500)), .trouble)
         let index = Int.random(in: replicas.indices, using: &random)
         if faults.kills, chance(30), replicas[index].quorum != nil {
+            note("KILL \(replicas[index].key.id)")
             replicas[index].kill(survivors: Int.random(in: 0...3, using: &random))
             after(within(.seconds(3)), .restart(index))
         }
@@ -370,11 +418,27 @@ struct QuorumWorld {
             cut = chance(40) ? [] : Set(replicas.indices.filter { _ in chance(40) })
             let other = Int.random(in: replicas.indices, using: &random)
             oneWay = chance(30) ? (from: index, to: other) : nil
+            note("CUT \(cut.sorted()), one way \(oneWay.map { "\($0)" } ?? "none")")
+            noteAlone()
         }
         if faults.snapshots, chance(40), let mark = replicas[index].quorum?.highWatermark, replicas[index].works.isEmpty {
             replicas[index].makeSnapshot(at: mark)
         }
         if faults.changes, chance(40) { changeVoters(index) }
+    }
+
+    /// Kills a replica that is about to keep a vote, and cuts off the one that it voted for: what it forgets it does again.
+    private mutating func strike(_ index: Int) {
+        guard faults.kills, let quorum = replicas[index].quorum else { return }
+        note("KILL \(replicas[index].key.id), which voted for \(quorum.state.votedFor)")
+        replicas[index].kill(survivors: Int.random(in: 0...3, using: &random))
+        after(within(.milliseconds(500)), .restart(index))
+        guard faults.partitions, chance(70), let voted = replicas.firstIndex(where: { $0.key.id == quorum.state.votedFor }) else {
+            return
+        }
+        cut = [voted]
+        oneWay = nil
+        noteAlone()
     }
 
     private mutating func changeVoters(_ subject: Int) {
@@ -392,7 +456,7 @@ struct QuorumWorld {
     // MARK: Liveness
 
     /// How each replica stands, for people.
-    var standing: String {
+    package var standing: String {
         replicas.map { replica in
             guard let quorum = replica.quorum else { return "\(replica.key.id): down" }
             let voters = quorum.voters.voters.map { "\($0.key.id)" }.joined(separator: ",")
@@ -403,7 +467,7 @@ struct QuorumWorld {
     }
 
     /// One leads, and all that live have all that it committed.
-    var isSettled: Bool {
+    package var isSettled: Bool {
         let leading = replicas.filter(\.isLeading)
         guard leading.count == 1, let mark = leading[0].quorum?.highWatermark else { return false }
         return replicas.allSatisfy { ($0.quorum?.highWatermark ?? .none) >= mark + -20 && $0.quorum?.leader == leading[0].key.id }
