@@ -273,7 +273,7 @@ extension Quorum {
     package mutating func changeVoters(
         _ wanted: VoterChange, token: UInt64, deadline: Instant, answersWhenWritten: Bool = false, now: Instant
     ) -> [Effect] {
-        switch voters(after: wanted, now) {
+        switch wanted == .name ? namedVoters : voters(after: wanted, now) {
         case .failure(let refusal): emit(.answerChange(refusal.reason, token: token))
         case .success(let changed):
             change = PendingChange(token: token, answersWhenWritten: answersWhenWritten, deadline: deadline)
@@ -289,15 +289,19 @@ extension Quorum {
         }
     }
 
-    /// The voters with their folders; nil if one of them has not fetched from this leader.
-    private var named: VoterSet? {
+    /// The voters with their folders; not now if one of them has not fetched from this leader.
+    private var namedVoters: Result<VoterSet, ChangeRefusal> {
+        guard isLeader else { return .failure(ChangeRefusal(reason: .notLeader)) }
+        guard !voters.isDynamic else { return .failure(ChangeRefusal(reason: .unsupported)) }
+        guard highWatermark > epochStart, change == nil else { return .failure(ChangeRefusal(reason: .timedOut)) }
         let named = voters.voters.map { voter in
             var voter = voter
             let directory = voter.key.id == local.id ? local.directory : progress(voter.key)?.directory
             voter.key = ReplicaKey(id: voter.key.id, directory: directory ?? .zero)
             return voter
         }
-        return named.allSatisfy { $0.key.directory != .zero } ? VoterSet(named) : nil
+        let isWhole = named.allSatisfy { $0.key.directory != .zero }
+        return isWhole ? .success(VoterSet(named)) : .failure(ChangeRefusal(reason: .timedOut))
     }
 
     /// Tells who waits for the change under way, once.
@@ -314,12 +318,12 @@ extension Quorum {
     private func voters(after wanted: VoterChange, _ now: Instant) -> Result<VoterSet, ChangeRefusal> {
         func refuse(_ reason: VoterChangeError) -> Result<VoterSet, ChangeRefusal> { .failure(ChangeRefusal(reason: reason)) }
         guard isLeader else { return refuse(.notLeader) }
-        guard voters.isDynamic != (wanted == .name) else { return refuse(.unsupported) }
+        guard voters.isDynamic else { return refuse(.unsupported) }
         guard highWatermark > epochStart, change == nil, voterHistory.latestOffset < highWatermark else {
             return refuse(.timedOut)
         }
         switch wanted {
-        case .name: return named.map { .success($0) } ?? refuse(.timedOut)
+        case .name: return refuse(.unsupported)
         case .add(let voter):
             guard voters[voter.key.id] == nil else { return refuse(.duplicateVoter) }
             guard let known = progress(voter.key), known.caughtUpAt != nil, now - known.lastFetch < settings.fetchTimeout

@@ -47,6 +47,15 @@ import WireProtocol
         #expect(controller.updateFeatures(update("group.version", 0, 2, validates: true)).records.isEmpty)
     }
 
+    @Test func `the quorum's own level goes up only, and is no record of metadata`() throws {
+        let controller = try controller()
+        let raised = controller.updateFeatures(update("kraft.version", 1), kraftVersion: 0)
+        #expect(raised.reply.errorCode == .none && raised.records.isEmpty)
+        let lowered = controller.updateFeatures(update("kraft.version", 0, 2), kraftVersion: 1)
+        #expect(lowered.reply.errorCode == .invalidUpdateVersion)
+        #expect(controller.updateFeatures(update("kraft.version", 1), kraftVersion: 1).reply.errorCode == .none)
+    }
+
     @Test func `refusals are worded as Kafka's`() throws {
         let controller = try controller()
         let id = controller.node.nodeId
