@@ -1,5 +1,7 @@
 """Replicas that move between the log folders of their broker (KIP-113), with records coming and going meanwhile."""
+import json
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -8,7 +10,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import errors
 from kafka.admin import KafkaAdminClient
 
-from test_quorum import until
+from conftest import BINARY, free_port
+from test_quorum import cluster, live, make_node, until  # noqa: F401
+from test_replication import addresses, described, in_sync, make
 
 TOPIC = "moved"
 
@@ -234,3 +238,65 @@ def test_what_cannot_be_moved_is_refused_as_kafka_does(make_folders, tmp_path):
     assert folders.ask("unknown", folders.paths[0]) is errors.UnknownTopicOrPartitionError
     assert folders.ask(TOPIC, folders.place()) is errors.NoError
     assert len(folders.logs()) == 1
+
+
+@pytest.fixture
+def cluster_of_folders(make_node, tmp_path):
+    """Three nodes with two log folders each; the metadata is in the first."""
+    controllers = [free_port() for _ in range(3)]
+    voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(controllers, 1))
+    made = []
+    for number, port in enumerate(controllers, 1):
+        paths = [tmp_path / f"{number}-{name}" for name in ("a", "b")]
+        made.append(make_node(
+            port, controller_quorum_voters=voters, log_dirs=",".join(map(str, paths)), log_segment_bytes=1048576,
+            replica_alter_log_dirs_io_max_bytes_per_second=3_000_000))
+        made[-1].paths = paths
+        made[-1].start()
+    until(lambda: all(len(live(node)) == 3 for node in made))
+    return made
+
+
+def ids(node):
+    """The ids of a node's folders."""
+    return [
+        next(line.split("=")[1] for line in (path / "meta.properties").read_text().splitlines() if line.startswith("directory.id"))
+        for path in node.paths]
+
+
+def told(node, number):
+    """The folder of the replica on broker `number`, as the metadata of a node says."""
+    found = subprocess.run(
+        [str(BINARY), "cluster", "image", str(node.paths[0]), "-o", "json"], capture_output=True, text=True)
+    (partition,) = next(topic for topic in json.loads(found.stdout)["topics"] if topic["name"] == TOPIC)["partitions"]
+    return partition["directories"][partition["replicas"].index(number)]
+
+
+def test_leader_and_follower_move_under_load_and_lose_nothing(cluster_of_folders):
+    nodes = cluster_of_folders
+    make(nodes, TOPIC, 1, 3, min_insync_replicas="2")
+    fill(addresses(nodes), 8000)
+    stream = Stream(addresses(nodes))
+    places = {}
+    for node in nodes:
+        (home,) = (path for path in node.paths if (path / f"{TOPIC}-0").is_dir())
+        places[node.number] = next(path for path in node.paths if path != home)
+    admin = KafkaAdminClient(bootstrap_servers=[node.address for node in nodes])
+    answers = admin.alter_replica_log_dirs({(TOPIC, 0, number): str(path) for number, path in places.items()})
+    admin.close()
+    assert set(answers.values()) == {errors.NoError}
+    for node in nodes:
+        target = places[node.number]
+        until(lambda: (target / f"{TOPIC}-0").is_dir(), 90)
+        until(lambda: told(node, node.number) == ids(node)[node.paths.index(target)])
+    known = len(stream.acknowledged)
+    until(lambda: len(stream.acknowledged) > known + 200)
+    in_sync(nodes, TOPIC, 3)
+    leader = next(node for node in nodes if node.number == described(nodes, TOPIC)[0].leader)
+    leader.kill()
+    rest = [node for node in nodes if node is not leader]
+    until(lambda: described(rest, TOPIC)[0].leader not in (-1, leader.number), 60)
+    acknowledged = stream.end()
+    found = records(addresses(rest))
+    assert [offset for offset, _ in found] == list(range(len(found)))
+    assert found[8000:] == acknowledged
