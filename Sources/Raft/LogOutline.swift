@@ -48,11 +48,15 @@ package struct LogOutline: Hashable, Sendable {
         self.snapshot = snapshot
     }
 
-    /// A log as it was left, all of it durable. `epochs`: where each begins, ascending.
+    /// A log as it was left, all of it durable. `epochs`: where each begins, ascending. Where they are known from the snapshot on
+    /// only, for what is below it is as good as gone, the log counts from there.
     package init(
         start: Offset, end: Offset, epochs: [(epoch: LeaderEpoch, start: Offset)], snapshot: SnapshotId?
     ) {
         self.init()
+        let first = epochs.first?.start ?? end
+        let isKnown = first <= start && first < end
+        let start = isKnown ? start : max(start, min(snapshot?.end ?? start, end))
         self.start = start
         self.end = end
         durableEnd = end

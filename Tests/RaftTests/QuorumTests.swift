@@ -243,4 +243,13 @@ import Testing
         #expect(fetch(3, 3).contains(.commit(Offset(3))))
         #expect(name().contains(.answerChange(.unsupported, token: 9)))
     }
+
+    @Test func `a log whose epochs are known from its snapshot on counts from there`() {
+        let snapshot = SnapshotId(end: Offset(38), epoch: LeaderEpoch(1))
+        let log = LogOutline(start: Offset(32), end: Offset(38), epochs: [], snapshot: snapshot)
+        #expect(log.start == Offset(38) && log.lastEpoch == LeaderEpoch(1))
+        let epochs = [(epoch: LeaderEpoch(3), start: Offset(38))]
+        let longer = LogOutline(start: Offset(32), end: Offset(40), epochs: epochs, snapshot: snapshot)
+        #expect(longer.epoch(before: Offset(38)) == LeaderEpoch(1) && longer.lastEpoch == LeaderEpoch(3))
+    }
 }

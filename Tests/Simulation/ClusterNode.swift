@@ -142,6 +142,8 @@ final class ClusterNode {
         if restartsAt != nil { restartsAt = world.now }
         machine.life.stalledUntil = 0
         machine.life.poolDelayMax = nil
+        // Records that seem to be of a time far ahead are refused, and rightly.
+        machine.wallClockJump = 0
     }
 
     /// Whether the newest image has this life of the broker in sync wherever it has a replica.

@@ -1,6 +1,6 @@
 // The logs and roles of all replicas of a cluster, looked at again and again while their nodes live. Invariants:
 //
-// I1  who leads holds, at the same places, all that was committed in earlier epochs and in its own
+// I1  who leads holds, at the same places, all that was committed by leaders of earlier epochs and in its own
 // I2  two logs with a batch of the same end and epoch have the same batch there, behind one of the same epoch
 // I3  a leader epoch of a partition has one leader
 // I4  a leader's high watermark never moves back in its epoch
@@ -69,6 +69,8 @@ final class ReplicaOracle {
     /// What is known of a partition, whoever leads it.
     private final class Truth {
         var committed: [Mark] = []
+        /// The leader epoch in which each of them was committed, or a later one.
+        var committedIn: [LeaderEpoch] = []
         var highWatermark = Offset.zero
     }
 
@@ -146,7 +148,8 @@ final class ReplicaOracle {
         raise(place, to: highWatermark)
         if !ReplicaOracle.isCompacted(partition.id.topic), node.harm == nil {
             read(replica, node.plan.name)
-            commit(replica, place, upTo: highWatermark, node.plan.name)
+            let newestEpoch = newest?.topics[place.topic]?.partitions[place.partition]?.leaderEpoch ?? .none
+            commit(replica, place, upTo: highWatermark, in: max(newestEpoch, leader?.epoch ?? .none), node.plan.name)
         }
         if let leader { look(at: leader, replica, place, node.plan.name, highWatermark) }
         replica.leading = leader.map { ($0.epoch, highWatermark) }
@@ -196,7 +199,9 @@ final class ReplicaOracle {
     }
 
     /// What lies below a high watermark is committed, and is the same wherever it does.
-    private func commit(_ replica: Tracked, _ place: Place, upTo highWatermark: Offset, _ node: String) {
+    private func commit(
+        _ replica: Tracked, _ place: Place, upTo highWatermark: Offset, in epoch: LeaderEpoch, _ node: String
+    ) {
         let truth = self.truth(place)
         while replica.agreed < replica.marks.count, replica.marks[replica.agreed].end <= highWatermark {
             let mark = replica.marks[replica.agreed]
@@ -208,17 +213,18 @@ final class ReplicaOracle {
                 }
             } else {
                 truth.committed.append(mark)
+                truth.committedIn.append(epoch)
             }
             replica.agreed += 1
         }
     }
 
-    /// Whether the replica holds all committed batches of epochs up to `epoch`.
+    /// What the replica lacks of what was committed in epochs up to `epoch`; nil if nothing.
     private func lacks(_ replica: Tracked, _ place: Place, upTo epoch: LeaderEpoch) -> String? {
         let truth = self.truth(place)
         while replica.agreed < truth.committed.count {
             let mark = truth.committed[replica.agreed]
-            if mark.epoch > epoch { return nil }
+            if truth.committedIn[replica.agreed] > epoch { return nil }
             guard replica.agreed < replica.marks.count else { return "ends at \(replica.next), and \(mark) was committed" }
             let own = replica.marks[replica.agreed]
             if own != mark { return "has \(own), and \(mark) was committed" }
