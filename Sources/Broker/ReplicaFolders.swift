@@ -117,29 +117,6 @@ final class ReplicaFolders: Sendable {
         return ClusterView(image: image, byId: byId, changed: ids)
     }
 
-    /// A former life of this node was elected for a log that may have been longer: no replica leads or follows before the
-    /// controller knows of this life (KIP-631). Answers whether the image is the first that does.
-    private func noteRegistration(_ image: ClusterImage) -> Bool {
-        guard let known = image.brokers[localId]?.incarnation, known == incarnation else {
-            // Another process took its place: what this one leads, that one leads, in the same epochs.
-            let isReplaced = state.withLock { state in
-                defer { if image.brokers[localId] != nil { state.isRegistered = false } }
-                return state.isRegistered && image.brokers[localId] != nil
-            }
-            if isReplaced { resignAll() }
-            return false
-        }
-        return state.withLock { state in
-            defer { state.isRegistered = true }
-            return !state.isRegistered
-        }
-    }
-
-    private func resignAll() {
-        logger.error("broker", "another process is registered as this node: it leads no more", [("node", "\(localId)")])
-        for replica in all() { replica.partition.resign() }
-    }
-
     /// Checkpoints are by name; those of a deleted topic must not be taken for those of a new one.
     func forgetCheckpoints() {
         do {
@@ -201,30 +178,6 @@ final class ReplicaFolders: Sendable {
             } catch {
                 logger.error("log", "cannot create", [("topic", topic.name), ("reason", "\(error)")])
             }
-        }
-    }
-
-    /// Takes the role that the image gives to this replica.
-    private func assume(
-        _ partition: PartitionImage, _ replica: Partition, _ configuration: TopicConfiguration
-    ) {
-        replica.log.configuration = LogConfiguration(configuration, of: replica.id)
-        replica.setSyncPolicy(SyncPolicy(configuration))
-        guard state.withLock({ $0.isRegistered }) else { return }
-        let loop = environment.loops[Int(replica.id.partition) % environment.loops.count]
-        if partition.leader == localId {
-            // No more replicas can be in sync than there are.
-            replica.lead(
-                as: localId, epoch: partition.leaderEpoch,
-                LeaderState(
-                    partitionEpoch: partition.partitionEpoch, replicas: partition.replicas, inSync: partition.inSync,
-                    isRecovering: partition.isRecovering),
-                minimumInSync: min(configuration.minimumInSync, partition.replicas.count), at: environment.clock.now,
-                on: loop, late: { self.onLateLead.withLock { $0 }?() })
-        } else if partition.leader != .none {
-            replica.follow(partition.leader, epoch: partition.leaderEpoch, on: loop)
-        } else {
-            replica.resign()
         }
     }
 
@@ -356,80 +309,6 @@ final class ReplicaFolders: Sendable {
     func all() -> [(id: TopicPartition, partition: Partition, folder: LogFolder)] {
         state.withLock { state in
             state.replicas.sorted { $0.key < $1.key }.map { ($0.key, $0.value.partition, $0.value.folder) }
-        }
-    }
-}
-
-extension ReplicaFolders {
-    /// Which folder a replica is in.
-    struct ReplicaDirectory: Sendable {
-        var topicId: Uuid
-        var partition: Int32
-        var directory: Uuid
-    }
-
-    /// Whether `folder` holds the metadata log; without it the node cannot go on.
-    func holdsMetadata(_ folder: LogFolder) -> Bool {
-        metadata.directory == folder.directory(of: metadata.partition)
-    }
-
-    /// Takes the replicas of folders that went offline out of service; answers their topics.
-    private func letGoOfOffline() -> Set<Uuid> {
-        let gone = state.withLock { state in
-            let gone = state.replicas.filter { $0.value.folder.standing.isOffline }.sorted { $0.key < $1.key }
-            for (id, entry) in gone {
-                state.replicas[id] = nil
-                state.failed[id] = Failed(
-                    reason: .file(FileError(.offline, "open", path: entry.folder.path)),
-                    topicId: entry.partition.topicId, folder: entry.folder, checkpoints: LogFolder.Checkpoints())
-            }
-            return gone.map(\.value.partition)
-        }
-        for partition in gone { partition.resign() }
-        for id in moving where future(of: id).map({ isLost($0.future) }) ?? false { dropFuture(of: id) }
-        return Set(gone.map(\.topicId))
-    }
-
-    private func isLost(_ future: FutureReplica) -> Bool {
-        future.folder.standing.isOffline || future.replica.folder.isOffline
-    }
-
-    /// Whether something is to be tried again.
-    var hasRefused: Bool { state.withLock { !$0.refused.isEmpty } }
-
-    private func noteDirectory(of id: TopicPartition, topicId: Uuid, _ partition: PartitionImage) {
-        state.withLock { state in
-            guard let folder = state.replicas[id]?.folder, let index = folders.firstIndex(where: { $0 === folder }),
-                case let named = partition.directory(of: localId), named != directoryIds[index]
-            else { return }
-            // The controller is told first, and the replica is there a little later.
-            if let future = state.futures[id]?.folder, let target = folders.firstIndex(where: { $0 === future }),
-                named == directoryIds[target]
-            {
-                return
-            }
-            state.unassigned.append(
-                ReplicaDirectory(topicId: topicId, partition: id.partition, directory: directoryIds[index]))
-        }
-    }
-
-    /// Has the controller told where `id` is.
-    func noteUnassigned(_ id: TopicPartition) {
-        state.withLock { state in
-            let (known, failed) = (state.replicas[id], state.failed[id])
-            guard let topicId = known?.partition.topicId ?? failed?.topicId,
-                let index = folders.firstIndex(where: { $0 === known?.folder ?? failed?.folder })
-            else { return }
-            state.unassigned.append(
-                ReplicaDirectory(topicId: topicId, partition: id.partition, directory: directoryIds[index]))
-        }
-    }
-
-    /// The replicas that the controller is to be told the folder of.
-    func takeUnassigned() -> [ReplicaDirectory] {
-        state.withLock { state in
-            defer { state.unassigned = [] }
-            return state.unassigned
         }
     }
 }
