@@ -80,7 +80,8 @@ def fill_disk(cluster, nodes, chance):
                  lambda: cluster.fill_disk(free), cluster.empty_disk)
 
 
-SINGLE = [kill, pause, restart, cut_one_way, cut_both_ways, cut_from_others, deafen, silence, cut_answers, unplug, slow, fill_disk]
+SINGLE = [
+    kill, pause, restart, cut_one_way, cut_both_ways, cut_from_others, deafen, silence, cut_answers, unplug, slow, fill_disk]
 # The first befalls the first node of a turn and the second the second one, while the first lasts.
 PAIRS = [(kill, kill), (kill, pause), (pause, kill), (pause, pause), (kill, cut_from_others), (cut_one_way, restart),
          (slow, kill), (fill_disk, kill)]

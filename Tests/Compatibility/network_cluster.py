@@ -20,7 +20,9 @@ class HostNode(Node):
         super().__init__(number, folder, cluster, 9092, 9093, controller_quorum_voters=voters)
         self.host = network.address(number)
         self.address = f"{self.host}:9092"
-        self.settings |= {"listeners": f"PLAINTEXT://{self.address},CONTROLLER://{self.host}:9093"}
+        # A follower that is cut off leaves the in-sync set while the fault lasts.
+        self.settings |= {
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{self.host}:9093", "replica.lag.time.max.ms": 2000}
         self.command = network.at(number, str(BINARY), "broker", *self.flags)
 
     def start(self):
