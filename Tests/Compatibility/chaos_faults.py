@@ -84,7 +84,7 @@ SINGLE = [
     kill, pause, restart, cut_one_way, cut_both_ways, cut_from_others, deafen, silence, cut_answers, unplug, slow, fill_disk]
 # The first befalls the first node of a turn and the second the second one, while the first lasts.
 PAIRS = [(kill, kill), (kill, pause), (pause, kill), (pause, pause), (kill, cut_from_others), (cut_one_way, restart),
-         (slow, kill), (fill_disk, kill)]
+         (slow, kill), (fill_disk, kill), (fill_disk, restart)]
 
 
 def begin(fault, note):
@@ -128,5 +128,10 @@ class Chaos:
         for fault, length in zip(faults, lengths):
             begin(fault, self.note)
             time.sleep(length)
-        for fault in faults:
+        # What came first may end last: a node starts while another is still away, or on a disk that is still full.
+        if self.chance.random() < 0.5:
+            faults.reverse()
+        gap = self.chance.uniform(0, 2)
+        for place, fault in enumerate(faults):
+            time.sleep(gap if place else 0)
             end(fault, self.note)
