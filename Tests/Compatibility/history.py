@@ -1,6 +1,7 @@
 """What producers sent, what was acknowledged, and whether a log agrees: nothing lost, doubled, out of order, or from nowhere."""
 import threading
 
+import kafka
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 
@@ -44,6 +45,54 @@ class Writer:
         self.stopping.set()
         self.thread.join()
         self.unsent = self.producer.flush(130)
+
+
+class KafkaPythonWriter:
+    """The same with kafka-python, which is an implementation of its own and blocks where librdkafka refuses."""
+
+    WINDOW = 5000
+
+    def __init__(self, servers, topic, partition, pace=0.001):
+        self.topic, self.partition, self.pace = topic, partition, pace
+        self.sent, self.ended = 0, 0
+        self.acknowledged = {}
+        self.failures, self.fatal = [], []
+        self.stopping = threading.Event()
+        self.producer = kafka.KafkaProducer(
+            bootstrap_servers=servers.split(","), enable_idempotence=True, acks="all", linger_ms=1, retry_backoff_ms=20,
+            delivery_timeout_ms=120_000, request_timeout_ms=5000, max_block_ms=120_000, metadata_max_age_ms=1000,
+            reconnect_backoff_ms=20, reconnect_backoff_max_ms=200)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _delivered(self, number, metadata):
+        self.acknowledged[number] = metadata.offset
+        self.ended += 1
+
+    def _failed(self, error):
+        self.failures.append(error)
+        self.ended += 1
+
+    def _run(self):
+        while not self.stopping.wait(self.pace):
+            if self.sent - self.ended >= self.WINDOW:
+                continue
+            number = self.sent
+            try:
+                future = self.producer.send(self.topic, str(number).encode(), partition=self.partition)
+            except kafka.errors.KafkaError as error:
+                self.failures.append(error)
+                continue
+            self.sent += 1
+            future.add_callback(lambda metadata, number=number: self._delivered(number, metadata))
+            future.add_errback(self._failed)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+        self.producer.flush(130)
+        self.unsent = self.sent - self.ended
+        self.producer.close(timeout=10)
 
 
 def read(servers, topic, partition, seconds=60):

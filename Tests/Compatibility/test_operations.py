@@ -12,7 +12,7 @@ from history import Writer, faults, read
 from test_quorum import cluster, live, make_node, nodes, until  # noqa: F401
 from test_replication import addresses, consume, described, in_sync, make, produce, three  # noqa: F401
 
-CHAOS_SECONDS = 600 if FULL else 60
+CHAOS_SECONDS = 1800 if FULL else 160
 
 
 def martlet(nodes, *words, code=0):
@@ -156,8 +156,8 @@ def test_a_drained_broker_leads_nothing_and_a_decommissioned_one_is_gone(three, 
     assert sorted(consume(three, "work", 1000, 8)) == list(range(1000))
 
 
-def test_a_minute_of_chaos():
+def test_no_fault_of_nodes_network_and_disk_costs_a_record():
     done = subprocess.run(
         [sys.executable, str(ROOT / "Tools/scripts/chaos"), str(CHAOS_SECONDS), "20261121"], capture_output=True, text=True,
-        timeout=CHAOS_SECONDS + 400)
+        timeout=CHAOS_SECONDS + 600)
     assert done.returncode == 0, done.stdout + done.stderr
