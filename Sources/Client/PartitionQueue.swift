@@ -81,6 +81,8 @@ final class PartitionQueue {
     var lastFailure: String?
     var nextSequence: Int32 = 0
     private var nextNumber = 0
+    /// The first batch of a generation that was refused for good when it was first sent.
+    private var gap: (number: Int, generation: Int)?
 
     init(_ partition: TopicPartition) { self.partition = partition }
 
@@ -98,8 +100,22 @@ final class PartitionQueue {
 
     func takeFirst() -> ClosedBatch { closed.removeFirst() }
 
+    /// A batch was refused for good when it was first sent: what was numbered behind it was not stored either, and loses its
+    /// number.
+    func noteGap(at batch: ClosedBatch) {
+        guard let generation = batch.stampedFor else { return }
+        if gap?.generation != generation || batch.number < gap?.number ?? .max { gap = (batch.number, generation) }
+        for waiting in closed where isBehindGap(waiting) { waiting.stampedFor = nil }
+    }
+
+    private func isBehindGap(_ batch: ClosedBatch) -> Bool {
+        guard let gap else { return false }
+        return batch.stampedFor == gap.generation && batch.number > gap.number
+    }
+
     /// Puts a batch that is to be sent again in its place.
     func putBack(_ batch: ClosedBatch) {
+        if isBehindGap(batch) { batch.stampedFor = nil }
         let index = closed.firstIndex { $0.number > batch.number } ?? closed.endIndex
         closed.insert(batch, at: index)
     }

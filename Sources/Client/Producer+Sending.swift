@@ -220,7 +220,9 @@ extension Producer {
         }
         queue.underWay -= 1
         if batch.stampedFor != nil {
-            if code == .outOfOrderSequenceNumber { identity.isUncertain = true } else { identity.isStale = true }
+            // Others may be stored, in this partition those before it: they keep their numbers until that is known.
+            identity.isUncertain = true
+            if code != .outOfOrderSequenceNumber, batch.attempts == 1 { queue.noteGap(at: batch) }
         }
         let detail = answer.recordErrors.first?.batchIndexErrorMessage
         fail(batch, queue, .refused(code, "\(queue.partition)", detail ?? answer.errorMessage))
@@ -229,6 +231,7 @@ extension Producer {
     private func lost(_ batch: ClosedBatch, _ queue: PartitionQueue, _ error: ChannelError) {
         guard error.isRetriable else {
             queue.underWay -= 1
+            if batch.stampedFor != nil { identity.isUncertain = true }
             return fail(batch, queue, .channel(error))
         }
         refresh(queue.partition.topic)
