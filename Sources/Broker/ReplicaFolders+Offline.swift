@@ -13,10 +13,10 @@ extension StorageError {
         return error.kind != .notSynced && error.kind != .offline
     }
 
-    /// The disk is full, and will have room again.
+    /// Room on the disk or descriptors are short, and there will be some again.
     var isWantOfRoom: Bool {
         guard case .file(let error) = self else { return false }
-        return error.kind == .noSpace
+        return error.kind == .noSpace || error.kind == .tooManyOpenFiles
     }
 }
 

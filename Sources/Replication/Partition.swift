@@ -104,14 +104,6 @@ package final class Partition: Sendable {
     /// The follower's state; nil on a leader, and where there is no leader to follow.
     package var follower: PartitionFollower? { state.withLock { $0.follower } }
 
-    /// Changes what the topic's configuration says.
-    package func setMinimumInSync(_ count: Int) {
-        state.withLock { state in
-            guard state.leader?.minimumInSync != count else { return }
-            state.leader?.minimumInSync = count
-        }
-    }
-
     /// Raises the published high watermark, and wakes those who wait for it.
     func raiseHighWatermark(to offset: Offset) {
         let (before, _) = committedEnd.max(offset.rawValue, ordering: .acquiringAndReleasing)
