@@ -17,8 +17,9 @@ extension GroupConsumer {
         }
         // A commit on its way may still be taken: what is committed is asked for when it has its answer.
         guard !isCommitting else { return waitingToBegin.append(partitions) }
+        let life = life
         fetchCommitted(partitions) { [weak self] result in
-            guard let self, !isClosed else { return }
+            guard let self, !isClosed, life == self.life else { return }
             switch result {
             case .failure(.refused(let code, _)) where Self.fencing.contains(code): beginAgain(partitions, code)
             case .failure(let error): membershipFailed(error)
@@ -26,7 +27,7 @@ extension GroupConsumer {
                 let missing = partitions.filter { committed[$0] == nil }
                 guard !missing.isEmpty else { return read(from: committed) }
                 findReset(missing) { [weak self] result in
-                    guard let self, !isClosed else { return }
+                    guard let self, !isClosed, life == self.life else { return }
                     switch result {
                     case .failure(let error): membershipFailed(error)
                     case .success(let found): read(from: committed.merging(found) { first, _ in first })
