@@ -117,6 +117,18 @@ extension Quorum {
         return false
     }
 
+    /// The peer knows no such request. A voter that cannot be asked beforehand whether it would vote is asked for its vote
+    /// (KIP-996).
+    package mutating func unsupported(_ id: UInt64, now: Instant) -> [Effect] {
+        let isQuestion = flights.contains { flight in
+            guard flight.id == id, case .vote(let vote) = flight.request else { return false }
+            return vote.isPreVote
+        }
+        guard isQuestion, role == .prospective, isCandidateToBe else { return failed(id, now: now) }
+        becomeCandidate(now)
+        return advance(now)
+    }
+
     /// A prospective candidate that cannot win goes back to where it came from.
     private mutating func endElection(_ now: Instant) {
         if state.leader != .none {

@@ -33,7 +33,7 @@ package struct Quorum: Sendable {
         /// The snapshot is complete: it takes the place of the whole log.
         case install(SnapshotId)
 
-        /// Send, then call `receive(_:to:)` or `failed` once.
+        /// Send, then call `receive(_:to:)`, `failed` or `unsupported` once.
         case send(QuorumRequest, to: Destination, id: UInt64)
         case answer(QuorumAnswer, token: UInt64)
         /// Answer with entries from the offset on; `body` of the answer is to hold them.

@@ -92,6 +92,22 @@ import Testing
         #expect(told == [.voter(NodeId(2)), .voter(NodeId(3))])
     }
 
+    @Test func `a voter that cannot be asked whether it would vote is asked for its vote`() throws {
+        var quorum = Self.replica()
+        _ = quorum.start(now: Self.at(0))
+        func votes(_ effects: [Quorum.Effect]) -> [(vote: QuorumRequest.Vote, id: UInt64)] {
+            effects.compactMap { if case .send(.vote(let vote), _, let id) = $0 { (vote, id) } else { nil } }
+        }
+        let asked = votes(quorum.tick(now: Self.at(3000)))
+        #expect(asked.count == 2 && asked.allSatisfy(\.vote.isPreVote) && quorum.role == .prospective)
+        _ = quorum.failed(asked[0].id, now: Self.at(3001))
+        #expect(quorum.role == .prospective, "one that cannot be reached has not said that it cannot be asked")
+        _ = quorum.unsupported(asked[1].id, now: Self.at(3002))
+        #expect(quorum.role == .candidate && quorum.epoch == LeaderEpoch(2))
+        let real = votes(quorum.worked(now: Self.at(3003)))
+        #expect(real.count == 2 && real.allSatisfy { !$0.vote.isPreVote && $0.vote.epoch == LeaderEpoch(2) })
+    }
+
     @Test(arguments: [ReplicaKey(id: NodeId(2)), ReplicaKey(id: NodeId(2), directory: Uuid(high: 9, low: 9))])
     func `a voter is removed by its very folder`(named: ReplicaKey) throws {
         var quorum = try Self.leader()
