@@ -101,7 +101,7 @@ extension Broker {
                     self.noteKraftVersion()
                     done()
                     let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
-                    lifecycle?.value.imageVisible(image.endOffset)
+                    lifecycle?.value.imageVisible(image)
                     membership?.value.look()
                 }
             },

@@ -73,11 +73,10 @@ extension Broker {
         }
     }
 
-    /// A leader among several says that it goes, so that the others need not find out; they get a moment to hear it.
+    /// A leader among several says that it goes, so that the others need not find out.
     private func leaveQuorum(_ driver: MetadataDriver, _ then: @escaping () -> Void) {
         guard driver.isActive, driver.quorum.voters.voters.count > 1 else { return then() }
-        driver.resign()
-        _ = controllerLoop.schedule(at: controllerLoop.now + .milliseconds(100), then)
+        driver.resign(then)
     }
 
     private func closeLogs(

@@ -105,6 +105,8 @@ final class MetadataDriver {
     var timer: TimerToken?
     var timerAt = Instant.distantFuture
     var sessionTimer: TimerToken?
+    /// Waits until the other voters have heard that this replica leads no more.
+    var onTold: (() -> Void)?
     /// Addresses of nodes that answers named.
     var learned: [NodeId: SocketAddress] = [:]
     /// Where the node listens that last said it leads.

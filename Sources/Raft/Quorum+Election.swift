@@ -158,11 +158,16 @@ extension Quorum {
             if voters.voters.count == 1 { patience = now }
             return true
         }
-        for voter in voters.voters where voter.key.id != local.id && votes[voter.key.id] == nil {
+        for voter in voters.voters where voter.key.id != local.id && votes[voter.key.id] != true {
             guard mayAsk(voter.key.id) else { continue }
             send(.endEpoch(state.epoch, leader: local.id, successors: successors), to: voter.key.id)
         }
         return false
+    }
+
+    /// A leader that gave up has told all voters that can be reached, and those that can have heard it.
+    package var hasToldAll: Bool {
+        role != .resigned || voters.voters.allSatisfy { $0.key.id == local.id || votes[$0.key.id] != nil }
     }
 
     // MARK: Messages

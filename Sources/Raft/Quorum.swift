@@ -266,6 +266,7 @@ package struct Quorum: Sendable {
         guard let index = flights.firstIndex(where: { $0.id == id }) else { return advance(now) }
         let flight = flights.remove(at: index)
         pauses[flight.peer] = now + settings.retryBackoff
+        if case .endEpoch = flight.request { votes[flight.peer] = false }
         if case .fetch = flight.request { asksElsewhere = true }
         if case .fetchSnapshot = flight.request { asksElsewhere = true }
         return advance(now)

@@ -108,6 +108,22 @@ import Testing
         #expect(real.count == 2 && real.allSatisfy { !$0.vote.isPreVote && $0.vote.epoch == LeaderEpoch(2) })
     }
 
+    @Test func `a leader that gives up has told all when each other voter has heard it or cannot be reached`() throws {
+        var quorum = try Self.leader()
+        let told = quorum.resign(now: Self.at(4000)).compactMap { effect -> UInt64? in
+            if case .send(.endEpoch, _, let id) = effect { id } else { nil }
+        }
+        #expect(told.count == 2 && !quorum.hasToldAll)
+        _ = quorum.receive(QuorumAnswer(epoch: quorum.epoch, leader: .none), to: told[0], now: Self.at(4001))
+        #expect(!quorum.hasToldAll)
+        _ = quorum.failed(told[1], now: Self.at(4002))
+        #expect(quorum.hasToldAll)
+        let again = quorum.tick(now: Self.at(4100)).contains { effect in
+            if case .send(.endEpoch, to: .voter(NodeId(3)), _) = effect { true } else { false }
+        }
+        #expect(again, "who could not be reached is told again")
+    }
+
     @Test(arguments: [ReplicaKey(id: NodeId(2)), ReplicaKey(id: NodeId(2), directory: Uuid(high: 9, low: 9))])
     func `a voter is removed by its very folder`(named: ReplicaKey) throws {
         var quorum = try Self.leader()
