@@ -110,6 +110,7 @@ final class ReplicaFolders: Sendable {
             hasRetired = true
         }
         if hasRetired { forgetCheckpoints() }
+        if becomesRegistered { putAsideStrays(image) }
         for id in ids.sorted() {
             guard let topic = image.topics[id] else { continue }
             byId[id] = follow(topic, before: before.byId[id], image: image)
