@@ -99,6 +99,12 @@ import Testing
         #expect(StopDuringStart.run(seed: 1).isEmpty)
     }
 
+    @Test func `a stop without room to note it is one in order, and loses nothing`() {
+        let outcome = StopOnFullDisk.run(seed: 1, free: [0, 1, 30, 100, 300, 1000, 100_000])
+        #expect(outcome.violations.isEmpty)
+        #expect((1..<7).contains(outcome.noted), "none is noted without room, and one is with enough")
+    }
+
     @Test func `an idle node writes no-op records only where their interval is given`() {
         let batch = 61 + 10
         #expect(Idleness.growth([]) == 0)
