@@ -117,7 +117,7 @@ extension Broker {
             checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },
             openEnvelope: { frame, done in
                 let shard = self.withState { $0.shards.first { $0.confinement === self.controllerLoop } }
-                guard let shard = shard?.value else { return done(nil) }
+                guard let shard = shard?.value else { return done(EnvelopeResponse { $0.errorCode = .notController }) }
                 EnvelopedRequest(shard, done).begin(frame)
             })
         return MetadataDriver(
