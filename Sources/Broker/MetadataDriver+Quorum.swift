@@ -328,14 +328,16 @@ extension MetadataDriver {
     }
 
     private func servePiece(_ fetch: QuorumRequest.FetchSnapshot, _ answer: QuorumAnswer, _ token: UInt64) {
-        let (store, bytesMax) = (store, speaker.snapshotBytesMax)
+        let (store, bytesMax) = (store, min(speaker.snapshotBytesMax, max(1, fetch.bytesMax)))
         let driver = Confined(self, to: loop)
         environment.pool.run {
-            let piece = try? store.readPiece(of: fetch.snapshot, at: fetch.position, bytesMax: bytesMax)
+            // What formatting wrote is in the log of the first leader, and no snapshot of it.
+            let isSnapshot = fetch.snapshot.end > .zero
+            let piece = isSnapshot ? try? store.readPiece(of: fetch.snapshot, at: fetch.position, bytesMax: bytesMax) : nil
             driver.confinement.post {
                 var answer = answer
                 guard let piece, piece.bytes.count > 0 else {
-                    answer.error = .snapshotNotFound
+                    answer.error = piece == nil ? .snapshotNotFound : .positionOutOfRange
                     return driver.value.reply(token, answer, .bytes(.empty))
                 }
                 answer.body = .snapshotPiece(
