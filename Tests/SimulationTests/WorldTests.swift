@@ -105,6 +105,13 @@ import Testing
         #expect((1..<7).contains(outcome.noted), "none is noted without room, and one is with enough")
     }
 
+    @Test func `a node whose metadata log fails ends by itself, and one that has no room waits`() throws {
+        let failed = try #require(MetadataFailure.follower(isFull: false))
+        #expect(failed.ended && !failed.otherEnded)
+        let full = try #require(MetadataFailure.follower(isFull: true))
+        #expect(!full.ended && !full.otherEnded)
+    }
+
     @Test func `an idle node writes no-op records only where their interval is given`() {
         let batch = 61 + 10
         #expect(Idleness.growth([]) == 0)
