@@ -101,7 +101,7 @@ extension Broker {
                     self.noteKraftVersion()
                     done()
                     let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
-                    lifecycle?.value.imageVisible(image.endOffset)
+                    lifecycle?.value.imageVisible(image)
                     membership?.value.look()
                 }
             },
@@ -117,7 +117,7 @@ extension Broker {
             checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },
             openEnvelope: { frame, done in
                 let shard = self.withState { $0.shards.first { $0.confinement === self.controllerLoop } }
-                guard let shard = shard?.value else { return done(nil) }
+                guard let shard = shard?.value else { return done(EnvelopeResponse { $0.errorCode = .notController }) }
                 EnvelopedRequest(shard, done).begin(frame)
             })
         return MetadataDriver(

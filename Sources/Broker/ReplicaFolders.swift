@@ -44,11 +44,7 @@ final class ReplicaFolders: Sendable {
     /// Folders that could not be opened at start.
     let unopened: [String]
     /// The broker epoch of an orderly stop that lost nothing: all folders are there and took note of it; else -1.
-    var previousBrokerEpoch: Int64 {
-        let noted = Set(folders.map(\.previousBrokerEpoch))
-        guard unopened.isEmpty, noted.count == 1, let only = noted.first else { return -1 }
-        return only ?? -1
-    }
+    var previousBrokerEpoch: Int64 { unopened.isEmpty ? LogFolder.orderlyEnd(of: folders) ?? -1 : -1 }
     /// The metadata log, whose recovery point stands in the checkpoint of its folder.
     let metadata: PartitionLog
     let node: NodeConfiguration
@@ -112,6 +108,7 @@ final class ReplicaFolders: Sendable {
             hasRetired = true
         }
         if hasRetired { forgetCheckpoints() }
+        if becomesRegistered { putAsideStrays(image) }
         for id in ids.sorted() {
             guard let topic = image.topics[id] else { continue }
             byId[id] = follow(topic, before: before.byId[id], image: image)

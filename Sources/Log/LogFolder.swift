@@ -110,6 +110,13 @@ package final class LogFolder: Sendable {
             LogFolder.cleanName, in: path, with: ByteSlice(Array(text.utf8)), fileSystem)
     }
 
+    /// The broker epoch of an orderly stop that lost nothing, in no folder of the node; nil if there was none: a folder that took
+    /// no note, or of another stop, may lack records.
+    package static func orderlyEnd(of folders: [LogFolder]) -> Int64? {
+        let noted = Set(folders.map(\.previousBrokerEpoch))
+        return noted.count == 1 ? noted.first ?? nil : nil
+    }
+
     // MARK: Partitions
 
     /// The partitions that have a folder here, sorted. Folders on their way out (`-delete`) and others are left out.
