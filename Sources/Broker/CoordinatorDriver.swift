@@ -43,8 +43,10 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
         let epoch: LeaderEpoch
         var shard: CoordinatorShard<Core>
         var completions: [ReplyToken: (Outcome) -> Void] = [:]
-        /// Batches that are not known to be written or refused.
-        var unwritten: Set<UInt64> = []
+        /// Batches that are to be written, one after the other: none may stand in the log without those before it.
+        var batches: [CoordinatorBatch] = []
+        /// The batch that is not known to be written or refused.
+        var unwritten: UInt64?
         /// It is to be loaded as soon as no write of its predecessors is under way.
         var waitsForWrites = false
         var timer: (token: TimerToken, at: Instant)?
@@ -61,7 +63,7 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
 
     /// The wait before a log that could not be read is read again.
     private static var retryPause: Duration { .seconds(5) }
-    /// The wait before a log that took no record is read again.
+    /// The wait before a log that took no record is read again; it doubles with each failure, up to `retryPause`.
     private static var failurePause: Duration { .milliseconds(200) }
 
     let loop: any EventLoop
@@ -73,6 +75,8 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
     private var unflushed: Set<Int32> = []
     /// Batches of present and former coordinators that may still be written, by partition.
     private var unwritten: [Int32: Int] = [:]
+    /// The wait after the next failure, of partitions whose log took no record lately.
+    private var pauses: [Int32: Duration] = [:]
     private var isClosed = false
 
     init(_ kind: CoordinatorKind<Core>, loop: any EventLoop, broker: Broker, view: ClusterView) {
@@ -192,7 +196,8 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
             } != nil
         guard !isWaiting else { return }
         release(slot.shard.loaded(moment), of: slot)
-        touched(slot)
+        // The cluster may have changed meanwhile.
+        takeImage(slot)
     }
 
     /// Drops the coordinator and reads it anew after a while.
@@ -249,12 +254,15 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
         unflushed = []
         for partition in due {
             guard let slot = slots[partition] else { continue }
-            for batch in slot.shard.takeBatches() where !slot.isDropped { append(batch, slot) }
+            slot.batches += slot.shard.takeBatches()
+            appendNext(slot)
         }
     }
 
-    private func append(_ batch: CoordinatorBatch, _ slot: Slot) {
-        slot.unwritten.insert(batch.number)
+    private func appendNext(_ slot: Slot) {
+        guard !slot.isDropped, slot.unwritten == nil, !slot.batches.isEmpty else { return }
+        let batch = slot.batches.removeFirst()
+        slot.unwritten = batch.number
         unwritten[slot.partition, default: 0] += 1
         let here = Confined((self, slot), to: loop)
         let number = batch.number
@@ -273,13 +281,19 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
     }
 
     private func progressed(_ progress: AppendProgress, _ number: UInt64, _ slot: Slot) {
-        if slot.unwritten.remove(number) != nil { written(slot.partition) }
+        if slot.unwritten == number {
+            slot.unwritten = nil
+            written(slot.partition)
+        }
         guard !slot.isDropped else { return }
         switch progress {
         case .parked: break
-        case .done(.appended), .done(.duplicate): release(slot.shard.committed(upTo: number), of: slot)
-        case .done(.refused(let refusal)): failed(refusal, slot)
+        case .done(.appended), .done(.duplicate):
+            pauses[slot.partition] = nil
+            release(slot.shard.committed(upTo: number), of: slot)
+        case .done(.refused(let refusal)): return failed(refusal, slot)
         }
+        appendNext(slot)
     }
 
     /// A batch is written or refused.
@@ -298,7 +312,9 @@ final class CoordinatorDriver<Core: CoordinatorCore> {
                 slot.completions.removeValue(forKey: token)?(.failure(.notAvailable))
             }
         }
-        again(slot, after: CoordinatorDriver.failurePause)
+        let pause = pauses[slot.partition] ?? CoordinatorDriver.failurePause
+        pauses[slot.partition] = min(pause * 2, CoordinatorDriver.retryPause)
+        again(slot, after: pause)
     }
 
     // MARK: Time

@@ -73,13 +73,21 @@ extension ReplicaFolders {
             return .replicaNotAvailable
         }
         guard known.folder !== folder else { return .none }
-        // Another copy could lie in a folder that cannot be looked into.
-        guard unopened.isEmpty, folders.allSatisfy({ !$0.standing.isOffline }) else { return .kafkaStorageError }
         let log = known.partition.log
         let directory = try folder.createFuture(name, topicId: known.partition.topicId)
         let copy = try openFuture(id, in: directory, folder, log.configuration, LogFolder.Checkpoints(), at: log.startOffset)
         log.pauseCompaction(true)
-        state.withLock { $0.futures[id] = FutureReplica(log: copy, folder: folder, replica: known.partition) }
+        let isHere = state.withLock { state in
+            guard state.replicas[id]?.partition === known.partition else { return false }
+            state.futures[id] = FutureReplica(log: copy, folder: folder, replica: known.partition)
+            return true
+        }
+        guard isHere else {
+            // It was deleted meanwhile.
+            copy.retire()
+            remove(directory, of: id, folder)
+            return .replicaNotAvailable
+        }
         try writeCheckpoints(of: folder)
         return .none
     }
@@ -156,6 +164,11 @@ extension ReplicaFolders {
             target.advanceStart(to: source.startOffset)
             return .caughtUp
         }
+        // What was read may be of a leader that the log follows since: what it cut is cut here before anything is added to it.
+        if try future.replica.align(target) {
+            try writeCheckpoints(of: future.folder)
+            return .copied(bytes: 0)
+        }
         let bytes = batches.reduce(0) { $0 + $1.header.byteCount }
         guard future.folder.standing.admit(bytes) else {
             throw .file(FileError(.noSpace, "append", path: future.folder.path))
@@ -188,12 +201,12 @@ extension ReplicaFolders {
     /// Makes the copy durable, so that the change itself, which holds up the replica's appends, is short.
     func prepareChange(of id: TopicPartition) throws(StorageError) { try current(id)?.log.sync() }
 
-    /// Puts the copy in the place of its replica's log, if it has caught up; answers where the log is then. In the replica's lane.
-    func change(_ id: TopicPartition) throws(StorageError) -> FolderStanding? {
-        guard let future = current(id), let former = state.withLock({ $0.replicas[id]?.folder }),
+    /// Puts `copy` in the place of its replica's log, if it has caught up; answers where the log is then. In the replica's lane.
+    func change(_ id: TopicPartition, to copy: PartitionLog) throws(StorageError) -> FolderStanding? {
+        guard let future = current(id), future.log === copy, let former = state.withLock({ $0.replicas[id]?.folder }),
             future.log.endOffset == future.replica.log.endOffset, try !future.replica.align(future.log)
         else { return nil }
-        let (log, copy) = (future.replica.log, future.log)
+        let log = future.replica.log
         copy.advanceStart(to: log.startOffset)
         try copy.close()
         try writeCheckpoints(of: future.folder)
@@ -253,7 +266,13 @@ extension ReplicaFolders {
             isClean: true, recoveryPoint: future.log.endOffset, handles: handles)
         do throws(StorageError) {
             try future.folder.unmark(directory)
-            return try loader.load(startOffset: future.log.startOffset)
+            let copy = try loader.load(startOffset: future.log.startOffset)
+            guard copy.endOffset == future.log.endOffset else {
+                throw StorageError.corrupt(
+                    path: directory, position: 0,
+                    reason: "the copy was closed at \(future.log.endOffset) and ends at \(copy.endOffset)")
+            }
+            return copy
         } catch {
             // Two logs of one partition must not be found by the next start.
             try orFail(former) { () throws(StorageError) in

@@ -49,6 +49,7 @@ extension ReplicaFolders {
             if let topicId = try folder.topicId(of: id), topicId != topic.id {
                 return logger.warning("log", "left alone, it belongs to another topic id", [("partition", "\(id)")])
             }
+            guard isPlace(of: id, topic, folder) else { return }
             let replica = try load(
                 id, topicId: topic.id, folder: folder, configuration: LogConfiguration(configuration, of: id),
                 isClean: folder.isClean, checkpoints: checkpoints)
@@ -58,6 +59,18 @@ extension ReplicaFolders {
             state.withLock { $0.failed[id] = failed }
             logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")])
         }
+    }
+
+    /// Whether the log of `id` in `folder` is the one that counts. A folder that was away while its replica moved to another
+    /// comes back with an older log: of two the one is served that the cluster knows of, and the other is left alone.
+    private func isPlace(of id: TopicPartition, _ topic: TopicImage, _ folder: LogFolder) -> Bool {
+        guard let known = state.withLock({ $0.replicas[id] }), known.folder !== folder else { return true }
+        let named = topic.partitions[id.partition]?.directory(of: localId)
+        let isNamed = folders.firstIndex { $0 === folder }.map { directoryIds[$0] == named } ?? false
+        if isNamed { state.withLock { $0.replicas[id] = nil } }
+        let other = isNamed ? known.folder : folder
+        logger.error("log", "left alone, another folder has it, too", [("partition", "\(id)"), ("folder", other.path)])
+        return isNamed
     }
 
     /// Closes every log. Nothing may be appended any more.

@@ -285,14 +285,17 @@ final class ReplicaFolders: Sendable {
         for (index, _) in topic.replicas.sorted(by: { $0.key < $1.key }) {
             let id = TopicPartition(topic.name, index)
             topic.replicas[index]?.resign()
-            dropFuture(of: id)
             let gone = state.withLock { state in
                 state.replicas[id]?.partition.topicId == topic.id ? state.replicas.removeValue(forKey: id) : nil
             }
             guard let gone else { continue }
+            dropFuture(of: id)
             do {
-                gone.partition.log.retire()
-                try putAway(id, gone.folder, delay: gone.partition.log.configuration.fileDeleteDelay)
+                let log = gone.partition.log
+                log.retire()
+                // A copy may have taken its place until then, in another folder.
+                let folder = folders.first { $0.directory(of: id) == log.directory } ?? gone.folder
+                try putAway(id, folder, delay: log.configuration.fileDeleteDelay)
             } catch {
                 logger.error("log", "cannot retire", [("partition", "\(id)"), ("reason", "\(error)")])
             }

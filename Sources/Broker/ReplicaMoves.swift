@@ -23,6 +23,12 @@ final class ReplicaMoves {
         case accepted
     }
 
+    /// A move, by the copy that it makes: the next wish for the replica may begin another, in another folder.
+    private struct Move {
+        let copy: PartitionLog
+        var phase = Phase.copying
+    }
+
     /// How long a copy that has caught up waits before it is looked at again.
     private static let pause: Duration = .milliseconds(50)
     /// The same for one that is to wait for the quota.
@@ -33,7 +39,7 @@ final class ReplicaMoves {
     private let broker: Broker
     private let loop: any EventLoop
     private let stepsMax: Int
-    private var phases: [TopicPartition: Phase] = [:]
+    private var moves: [TopicPartition: Move] = [:]
     /// Moves whose next step is due, in order.
     private var ready: [TopicPartition] = []
     private var underWay = 0
@@ -51,8 +57,9 @@ final class ReplicaMoves {
     /// Takes up the moves that are not known yet. Inside the loop.
     func look() {
         loop.assertInside()
-        for id in replicas.moving where phases[id] == nil {
-            phases[id] = .copying
+        for id in replicas.moving where moves[id] == nil {
+            guard let (future, _) = replicas.future(of: id) else { continue }
+            moves[id] = Move(copy: future.log)
             ready.append(id)
         }
         proceed()
@@ -77,6 +84,7 @@ final class ReplicaMoves {
     private func stepped(_ id: TopicPartition, _ step: CopyStep) {
         underWay -= 1
         switch step {
+        case _ where future(of: id) == nil: ended(id)
         case .copied(let bytes):
             broker.quotas.moves.record(bytes, at: loop.now)
             ready.append(id)
@@ -88,6 +96,12 @@ final class ReplicaMoves {
         proceed()
     }
 
+    /// What is being copied, and the id of its folder; nil if the move has ended, or another has taken its place.
+    private func future(of id: TopicPartition) -> (future: FutureReplica, directory: Uuid)? {
+        guard let found = replicas.future(of: id), found.future.log === moves[id]?.copy else { return nil }
+        return found
+    }
+
     private func again(_ id: TopicPartition, after pause: Duration) {
         _ = loop.schedule(at: loop.now + pause) {
             self.ready.append(id)
@@ -97,13 +111,13 @@ final class ReplicaMoves {
 
     /// The move is over. A controller that was asked in vain is told where the replica is.
     private func ended(_ id: TopicPartition) {
-        guard let phase = phases.removeValue(forKey: id) else { return }
-        if phase != .copying {
+        guard let move = moves.removeValue(forKey: id) else { return }
+        if move.phase != .copying {
             replicas.noteUnassigned(id)
             broker.assignDirectories()
         }
-        // It may have been asked for anew, with another folder.
-        look()
+        // It may have been asked for anew, with another folder. Not at once: a folder that fails is let go of in a moment.
+        _ = loop.schedule(at: loop.now + ReplicaMoves.pause) { self.look() }
     }
 
     private func fail(_ id: TopicPartition, _ error: StorageError) {
@@ -118,7 +132,7 @@ final class ReplicaMoves {
     // MARK: The change
 
     private func caughtUp(_ id: TopicPartition) {
-        switch phases[id] {
+        switch moves[id]?.phase {
         case .copying: ask(id)
         case .asked: again(id, after: ReplicaMoves.pause)
         case .accepted: change(id)
@@ -128,25 +142,23 @@ final class ReplicaMoves {
 
     /// Asks the controller to note the new folder; meanwhile the copy keeps up.
     private func ask(_ id: TopicPartition) {
-        guard let (future, directory) = replicas.future(of: id) else { return ended(id) }
-        phases[id] = .asked
+        guard let (future, directory) = future(of: id) else { return ended(id) }
+        moves[id]?.phase = .asked
         let asked = ReplicaFolders.ReplicaDirectory(
             topicId: future.replica.topicId, partition: id.partition, directory: directory)
         broker.assign([asked]) { isAccepted in
-            guard self.phases[id] == .asked else { return }
-            if isAccepted {
-                self.phases[id] = .accepted
-            } else {
-                _ = self.loop.schedule(at: self.loop.now + ReplicaMoves.retryPause) {
-                    if self.phases[id] == .asked { self.phases[id] = .copying }
-                }
+            func enter(_ phase: Phase) {
+                guard self.moves[id]?.copy === future.log, self.moves[id]?.phase == .asked else { return }
+                self.moves[id]?.phase = phase
             }
+            guard !isAccepted else { return enter(.accepted) }
+            _ = self.loop.schedule(at: self.loop.now + ReplicaMoves.retryPause) { enter(.copying) }
         }
         again(id, after: ReplicaMoves.pause)
     }
 
     private func change(_ id: TopicPartition) {
-        guard let (future, _) = replicas.future(of: id) else { return ended(id) }
+        guard let (future, _) = future(of: id) else { return ended(id) }
         underWay += 1
         let here = Confined(self, to: loop)
         let (replicas, loop, pool) = (replicas, loop, broker.environment.pool)
@@ -158,7 +170,7 @@ final class ReplicaMoves {
                 return loop.post { finish(.failure(error)) }
             }
             future.replica.move(
-                pool: pool, on: loop, { () throws(StorageError) in try replicas.change(id) }, completion: finish)
+                pool: pool, on: loop, { () throws(StorageError) in try replicas.change(id, to: future.log) }, completion: finish)
         }
     }
 
@@ -166,7 +178,7 @@ final class ReplicaMoves {
         underWay -= 1
         switch result {
         // What was noted at the controller is true now.
-        case .success(true): phases[id] = nil
+        case .success(true): moves[id] = nil
         case .success(false): again(id, after: ReplicaMoves.pause)
         case .failure(.closed): ended(id)
         case .failure(let error) where error.isPassing: again(id, after: ReplicaMoves.retryPause)

@@ -36,7 +36,8 @@ extension Admin {
     private typealias FetchGroup = OffsetFetchRequest.OffsetFetchRequestGroup
     private typealias FetchTopics = OffsetFetchRequest.OffsetFetchRequestTopics
 
-    /// The committed offsets of `partitions`, or (nil) of all; those without one are left out. `member`: of the new
+    /// The committed offsets of `partitions`, or (nil) of all; those without one are left out. A topic that the coordinator
+    /// does not know yet is asked for again: that nothing is committed would send a reader elsewhere. `member`: of the new
     /// protocol, whose epoch is checked.
     package func fetchOffsets(
         _ link: CoordinatorLink, partitions: [TopicPartition]?, requireStable: Bool = false,
@@ -106,16 +107,21 @@ extension Admin {
         let code = Self.code(response)
         guard !code.isError else { return completion(.failure(.refused(code, "group '\(link.group)'", nil))) }
         let rows = rows(response)
+        let missing: Set<ErrorCode> = [.unknownTopicOrPartition, .unknownTopicId]
+        let isMissing = partitions != nil && rows.contains { missing.contains($0.code) }
         // A transaction that is not decided yet: its offsets may still come (KIP-447).
-        if rows.contains(where: { $0.code == .unstableOffsetCommit }) {
-            _ = client.loop.schedule(at: client.loop.now + .milliseconds(100)) {
+        if isMissing || rows.contains(where: { $0.code == .unstableOffsetCommit }) {
+            let again = {
                 fetchOffsets(
                     link, partitions: partitions, requireStable: requireStable, member: member, deadline: deadline,
                     completion: completion)
             }
+            _ = client.loop.schedule(at: client.loop.now + .milliseconds(100)) {
+                guard isMissing else { return again() }
+                client.refreshMetadata(topics: byTopic(partitions ?? []).map(\.topic), deadline: deadline) { _ in again() }
+            }
             return
         }
-        let missing: Set<ErrorCode> = [.unknownTopicOrPartition, .unknownTopicId]
         if let refused = rows.first(where: { $0.code.isError && !missing.contains($0.code) }) {
             return completion(.failure(.refused(refused.code, "group '\(link.group)', \(refused.found.partition)", nil)))
         }

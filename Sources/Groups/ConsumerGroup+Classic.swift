@@ -44,9 +44,15 @@ extension ConsumerGroup {
         guard supports(request), let subscription = subscription(of: request) else {
             throw ConsumerGroupRefusal(.inconsistentGroupProtocol)
         }
-        if isUnknown, request.groupInstanceId == nil, client.version >= ConsumerGroup.givesIdsFirst {
-            step.answer(token, .joinGroup(.refused(memberId, .memberIdRequired)))
-            return nil
+        if request.groupInstanceId == nil {
+            if isUnknown, client.version >= ConsumerGroup.givesIdsFirst {
+                try promise(memberId, request, context)
+                step.answer(token, .joinGroup(.refused(memberId, .memberIdRequired)))
+                return nil
+            }
+            guard isUnknown || members[memberId] != nil || keepPromise(memberId) else {
+                throw .unknownMember(memberId, id)
+            }
         }
         let isJoining = request.groupInstanceId == nil || isUnknown
         let (before, replaced) = try member(
@@ -71,6 +77,21 @@ extension ConsumerGroup {
         timers.set(.sync, memberId, context.moment.now + rebalanceTimeout(of: member))
         answer(memberId, token, &step)
         return nil
+    }
+
+    /// Gives a member the id to join with. Any other id is that of a member whose session has ended: Kafka takes it in
+    /// again under it, while it still believes to own what others have by now, and may commit that.
+    private mutating func promise(
+        _ memberId: String, _ request: JoinGroupRequest, _ context: GroupContext
+    ) throws(ConsumerGroupRefusal) {
+        guard promisedIds.count < ClassicGroup.pendingMax else { throw ConsumerGroupRefusal(.groupMaxSizeReached) }
+        promisedIds.insert(memberId)
+        timers.set(.firstJoin, memberId, context.moment.now + .milliseconds(Int64(request.sessionTimeoutMs)))
+    }
+
+    private mutating func keepPromise(_ memberId: String) -> Bool {
+        timers.cancel(.firstJoin, memberId)
+        return promisedIds.remove(memberId) != nil
     }
 
     private mutating func becomeClassic(

@@ -93,6 +93,8 @@ extension ConsumerGroup {
         // Nobody would store another offset over it.
         if received < 0, memberId.isEmpty, instance == nil, isPaused, ownsNothing { return .granted }
         if isTransactional, received == -1, memberId.isEmpty, instance == nil { return .granted }
+        // Told no more than that it is unknown, one whose name another has taken would take it back (KIP-345).
+        if let instance, let owner = staticMembers[instance], owner != memberId { return .refused(.fencedInstanceId) }
         guard let member = members[memberId] else { return .refused(.unknownMemberId) }
         if member.usesClassicProtocol { return received == member.epoch ? .granted : .refused(.illegalGeneration) }
         // Older versions would take the epoch for a generation.

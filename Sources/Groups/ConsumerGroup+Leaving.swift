@@ -112,6 +112,7 @@ extension ConsumerGroup {
         let context = context.forGroup(id)
         if let pauseCheck, pauseCheck <= context.moment.now { followPause(context, &step) }
         for due in timers.due(context.moment.now) {
+            if due.kind == .firstJoin { promisedIds.remove(due.memberId) }
             guard let member = members[due.memberId] else { continue }
             // A member that left the epoch in time is not to blame.
             if due.kind == .rebalance, timers.epochToLeave(member.id) != member.epoch { continue }

@@ -251,7 +251,9 @@ extension ConsumerGroup {
         return [.bidirectional, .downgrade].contains(settings.migrationPolicy) && members.count <= settings.sizeMax
     }
 
-    /// The classic members with their targets as assignments; nil if what they told cannot be read any more.
+    /// The classic members with what they have, and what they may still read, as assignments: not with their targets,
+    /// since the group may become one of the new protocol again before all have joined, and then that is what they own.
+    /// Nil if what they told cannot be read any more.
     func classicMembers(without leaving: [String], needsRebalance: Bool, _ context: GroupContext) -> ClassicMembers? {
         let staying = sortedMembers.filter { !leaving.contains($0.id) }
         guard let protocolName = electedProtocol(staying) else { return nil }
@@ -267,8 +269,7 @@ extension ConsumerGroup {
                     clientHost: member.clientHost, rebalanceTimeoutMs: member.rebalanceTimeoutMs,
                     sessionTimeoutMs: classic.sessionTimeoutMs,
                     protocols: classic.supportedProtocols.map { .init(name: $0.name, metadata: $0.metadata) },
-                    assignment: ConsumerGroupProtocol.encode(
-                        targets[member.id] ?? [:], version: version, context.image)))
+                    assignment: ConsumerGroupProtocol.encode(member.held, version: version, context.image)))
         }
         return ClassicMembers(
             generation: epoch, protocolType: ConsumerGroupProtocol.type, protocolName: protocolName, members: converted,

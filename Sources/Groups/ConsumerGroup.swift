@@ -58,6 +58,8 @@ package struct ConsumerGroup: Sendable {
     /// owner is not free.
     private var unheard: Set<String> = []
     private var claimed: [Uuid: Set<Int32>] = [:]
+    /// Ids that classic members were given to join with (KIP-394), and have not used yet.
+    var promisedIds: Set<String> = []
     package var timers = ConsumerGroupTimers()
     /// When the topics are looked at though nothing is known to have changed; nil: with the next heartbeat.
     var refreshAt: Instant?

@@ -61,6 +61,12 @@ package struct ConsumerGroupMember: Sendable, Equatable {
 
     package var usesClassicProtocol: Bool { classic != nil }
 
+    /// What it may read: what it has, and what it has still to give up.
+    var held: TopicAssignment {
+        let all = assigned.merging(revoking) { $0.merging($1) { given, _ in given } }
+        return all.mapValues { $0.keys.sorted() }
+    }
+
     /// Whether it has all that the target of `epoch` gives it.
     func isReconciled(to epoch: Int32) -> Bool { state == .stable && self.epoch == epoch }
 

@@ -17,6 +17,8 @@ package struct ConsumerGroupTimers: Sendable, Equatable {
         case join
         /// A classic member did not ask for its assignment.
         case sync
+        /// A classic member did not come back with the id that it was given.
+        case firstJoin
     }
 
     struct Key: Hashable, Comparable, Sendable {
@@ -52,7 +54,7 @@ package struct ConsumerGroupTimers: Sendable, Equatable {
     mutating func cancel(_ kind: Kind, _ memberId: String) { deadlines[Key(memberId: memberId, kind: kind)] = nil }
 
     mutating func forget(_ memberId: String) {
-        for kind in [Kind.session, .rebalance, .join, .sync] { cancel(kind, memberId) }
+        for kind in [Kind.session, .rebalance, .join, .sync, .firstJoin] { cancel(kind, memberId) }
         epochs[memberId] = nil
     }
 

@@ -25,7 +25,7 @@ extension GroupCoordinator {
         }
         watch(request.groupId)
         var response = OffsetCommitResponse()
-        let expiry = request.retentionTimeMs < 0 ? -1 : moment.wallClock.milliseconds + request.retentionTimeMs
+        let expiry = GroupCoordinator.expiry(of: request, moment)
         for topic in request.topics {
             let answers = topic.partitions.map { partition in
                 commit(partition, of: topic, in: request, expiry: expiry, &step, moment)
@@ -42,6 +42,13 @@ extension GroupCoordinator {
         }
         step.answer(token, .offsetCommit(response))
         return step
+    }
+
+    /// When the offsets expire, in milliseconds of the wall clock; -1 where the group's retention decides.
+    private static func expiry(of request: OffsetCommitRequest, _ moment: Moment) -> Int64 {
+        guard request.retentionTimeMs >= 0 else { return -1 }
+        let (sum, isTooFar) = moment.wallClock.milliseconds.addingReportingOverflow(request.retentionTimeMs)
+        return isTooFar ? .max : sum
     }
 
     /// Why the member may not commit; nil if it may.
@@ -92,7 +99,8 @@ extension GroupCoordinator {
             answer.errorCode = .offsetMetadataTooLarge
             return answer
         }
-        let topicId = image.topicIds[topic.name] ?? topic.topicId
+        // The topic of that name may be another by now than the one that was meant.
+        let topicId = topic.topicId == .zero ? image.topicIds[topic.name] ?? .zero : topic.topicId
         guard isFresh(request, topicId, partition.partitionIndex) else {
             answer.errorCode = .staleMemberEpoch
             return answer
@@ -117,8 +125,7 @@ extension GroupCoordinator {
     /// Whether a member of a consumer group may still commit for a partition in the epoch that it names.
     private func isFresh(_ request: OffsetCommitRequest, _ topicId: Uuid, _ partition: Int32) -> Bool {
         let epoch = request.generationIdOrMemberEpoch
-        guard epoch >= 0, let group = consumer[request.groupId], let member = group.members[request.memberId],
-            member.epoch != epoch
+        guard let group = consumer[request.groupId], let member = group.members[request.memberId], member.epoch != epoch
         else { return true }
         return group.mayCommit(topicId, partition, by: request.memberId, epoch: epoch)
     }

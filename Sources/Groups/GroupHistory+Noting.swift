@@ -44,6 +44,7 @@ extension ConsumerGroup {
             case .rebalance: "it did not give up partitions within \(member.rebalanceTimeoutMs) ms"
             case .join: "it did not join the rebalance within \(member.rebalanceTimeoutMs) ms"
             case .sync: "it did not ask for its assignment within \(member.rebalanceTimeoutMs) ms"
+            case .firstJoin: "it did not join with the id that it was given"
             }
         history.note(.memberFenced, member: member.id, reason, context.moment)
     }

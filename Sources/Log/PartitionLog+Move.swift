@@ -12,7 +12,7 @@ internal import Synchronization
 extension PartitionLog {
     /// Goes on with what `open` answers: the same records up to the same end, durable, opened where they are to be from now on.
     /// `open` runs in the log's turn, and may rename folders; nothing may be appended meanwhile. Throws `.closed` when the
-    /// log is on its way out.
+    /// log is on its way out, and what `open` throws; nothing has changed then.
     package func move(_ open: () throws(StorageError) -> PartitionLog) throws(StorageError) {
         try inTurn { () throws(StorageError) in
             try cutBack()

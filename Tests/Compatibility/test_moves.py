@@ -1,5 +1,6 @@
 """Replicas that move between the log folders of their broker (KIP-113), with records coming and going meanwhile."""
 import json
+import shutil
 import signal
 import subprocess
 import threading
@@ -179,6 +180,27 @@ def test_a_restart_in_the_middle_goes_on(make_folders, end):
     folders.broker.stop()
     folders.broker.start()
     assert len(records(folders.address)) == 5100 and folders.at_home(target)
+
+
+def test_of_two_logs_the_one_that_the_cluster_knows_of_is_served(make_folders):
+    folders = make_folders()
+    folders.create()
+    fill(folders.address, 1000)
+    home, target = folders.place(), folders.other()
+    folders.broker.stop()
+    # What a folder held that comes back after its replica has moved to the other.
+    older = shutil.copytree(home / f"{TOPIC}-0", folders.paths[0].parent / "older")
+    folders.broker.start()
+    fill(folders.address, 500)
+    folders.ask(TOPIC, target)
+    until(lambda: folders.at_home(target))
+    found = records(folders.address)
+    folders.broker.stop()
+    older.rename(home / f"{TOPIC}-0")
+    folders.broker.start()
+    until(lambda: folders.at_home(target))
+    assert records(folders.address) == found and len(found) == 1500
+    assert (home / f"{TOPIC}-0").exists()
 
 
 def test_a_change_that_was_interrupted_between_its_names_is_ended(make_folders):

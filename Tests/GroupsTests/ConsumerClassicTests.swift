@@ -196,6 +196,41 @@ import WireProtocol
         #expect(try given(sync(harness, asked.memberId, 3)) == ["a": [1]])
     }
 
+    @Test func `a classic member joins with an id that it was given, once, and with no other`() {
+        let harness = ConsumerHarness(topics: [("a", 2)])
+        _ = harness.join("n1", ["a"])
+        #expect(join(harness, "of a former life").errorCode == .unknownMemberId)
+        let asked = join(harness, "")
+        #expect(asked.errorCode == .memberIdRequired)
+        #expect(join(harness, asked.memberId).errorCode == .none)
+        // Its session ends, and it comes back late, with what it believes to own.
+        harness.wait(.seconds(11))
+        #expect(!harness.group.members.keys.contains(asked.memberId))
+        #expect(join(harness, asked.memberId, owned: [("a", [0])]).errorCode == .unknownMemberId)
+    }
+
+    @Test func `an id that was given is forgotten when its time is over`() {
+        let harness = ConsumerHarness(topics: [("a", 2)])
+        _ = harness.join("n1", ["a"])
+        let asked = join(harness, "")
+        harness.wait(.seconds(11))
+        #expect(join(harness, asked.memberId).errorCode == .unknownMemberId)
+    }
+
+    @Test func `who lost its static name is told so when it commits`() {
+        let harness = ConsumerHarness(topics: [("a", 2)])
+        _ = harness.join("n1", ["a"])
+        let first = join(harness, "", instance: "i")
+        let second = join(harness, "", instance: "i")
+        func code(_ answer: JoinGroupResponse, _ instance: String?) -> CommitPermission {
+            harness.group.validateCommit(
+                answer.memberId, instance: instance, epoch: answer.generationId, isTransactional: false, version: 8)
+        }
+        #expect(code(second, "i") == .granted)
+        #expect(code(first, "i") == .refused(.fencedInstanceId))
+        #expect(code(first, nil) == .refused(.unknownMemberId))
+    }
+
     @Test func `a group is not converted when the policy or its members forbid it`() {
         func refusal(
             _ classic: ClassicMembers, _ policy: GroupSettings.MigrationPolicy = .bidirectional, _ size: Int = 9

@@ -48,7 +48,8 @@ private final class MixedWorld {
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<8 where clients.count < 7:
             nextClient += 1
-            clients.append(MixedClient(id: "m\(nextClient)", isClassic: chance(50)))
+            let isClassic = chance(50)
+            clients.append(MixedClient(id: isClassic ? "" : "m\(nextClient)", isClassic: isClassic))
         case 8..<11 where !clients.isEmpty: leave(Int.random(in: clients.indices, using: &random))
         case 11..<13 where !clients.isEmpty: clients.remove(at: Int.random(in: clients.indices, using: &random))
         default: if let index = clients.indices.randomElement(using: &random) { act(index, losesAnswers: true) }
@@ -102,8 +103,6 @@ private final class MixedWorld {
     private func name(_ topic: Uuid) -> String { topic == ConsumerHarness.id(0) ? "a" : "b" }
 
     private func join(_ index: Int, _ losesAnswers: Bool) {
-        // One whose session ended without its knowledge is beyond the promise: a JoinGroup does not tell it.
-        if harness.group.members[clients[index].id] == nil { clients[index].owned = [:] }
         let client = clients[index]
         let data = ConsumerProtocolSubscription {
             $0.topics = ["a", "b"]
@@ -130,13 +129,17 @@ private final class MixedWorld {
         _ = harness.group.joinGroup(request, harness.client(9), harness.token(), harness.context, &step)
         harness.records += step.records
         if losesAnswers, chance(15) { return }
-        guard case .joinGroup(let response)? = step.answers.first?.reply, !response.errorCode.isError else {
-            Issue.record("a join is refused")
-            return
+        guard case .joinGroup(let response)? = step.answers.first?.reply else { return }
+        switch response.errorCode {
+        case .none:
+            clients[index].epoch = response.generationId
+            clients[index].joins = false
+            clients[index].syncs = true
+        case .memberIdRequired: clients[index].id = response.memberId
+        // Its session ended without its knowledge.
+        case .unknownMemberId: (clients[index].id, clients[index].owned) = ("", [:])
+        default: Issue.record("a join is refused: \(response.errorCode)")
         }
-        clients[index].epoch = response.generationId
-        clients[index].joins = false
-        clients[index].syncs = true
     }
 
     private func sync(_ index: Int, _ losesAnswers: Bool) {

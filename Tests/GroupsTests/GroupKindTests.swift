@@ -53,6 +53,18 @@ extension House {
         #expect(other.listed() == ["g consumer Empty"])
     }
 
+    @Test func `one who names a member and no epoch commits nothing for it`() throws {
+        let house = House()
+        #expect(house.beat("m", 0)?.memberEpoch == 2)
+        #expect(house.commit(5, member: "m", generation: 2) == .none)
+        for epoch in [Int32(-1), -2, .min, 0] {
+            // What the member has, and what it has not.
+            #expect(house.commit(1, member: "m", generation: epoch) == .staleMemberEpoch)
+            #expect(house.commit(1, topic: "u", member: "m", generation: epoch) == .staleMemberEpoch)
+        }
+        #expect(house.fetch() == "5")
+    }
+
     @Test func `what is refused leaves no group behind`() throws {
         let house = House()
         #expect(house.beat("m", 3)?.errorCode == .groupIdNotFound)

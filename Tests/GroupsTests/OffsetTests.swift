@@ -53,6 +53,13 @@ import WireProtocol
         #expect(value.expireTimestamp == value.commitTimestamp + 500)
     }
 
+    @Test func `a time beyond all clocks is the last there is`() throws {
+        let house = House()
+        #expect(house.commit(1, retention: .max, version: 4) == .none)
+        guard case .offset(_, let value?) = house.log.last else { throw Unexpected() }
+        #expect(value.expireTimestamp == .max)
+    }
+
     @Test func `offsets are deleted unless the group reads the topic`() throws {
         let house = House()
         let one = house.stable(topics: ["t"])

@@ -1,6 +1,7 @@
 // The floor: the least that any server must do for the same load. It receives a Produce request (version 8, one batch
 // for one partition), checks the CRC of the batch, writes base offset and epoch into it, appends it to a file with one
-// write, and answers. It answers a Fetch request (version 11) with a head and a range of that file by sendfile.
+// write, and answers. It answers a Fetch request (version 11) with a head and a range of that file by sendfile, and
+// heartbeats of groups (Heartbeat version 2, ConsumerGroupHeartbeat version 0) with bytes that say that all is well.
 //
 //     floor PORT FILE RECORDS_PER_BATCH [FILES]
 //
@@ -110,6 +111,30 @@ static void fetch(struct peer *peer, char *at, uint32_t correlation) {
     peer->head_size = to - peer->head;
 }
 
+// All is well in the group; nothing is looked up.
+static void heartbeat(struct peer *peer, uint32_t correlation) {
+    char *to = put32(peer->head + 4, correlation);
+    to = put16(put32(to, 0), 0);
+    put32(peer->head, to - peer->head - 4);
+    peer->head_size = to - peer->head;
+}
+
+// The same for the new protocol, with the id and the epoch that the member told.
+static void consumer_heartbeat(struct peer *peer, char *at, uint32_t correlation) {
+    char *member = at + *at;
+    size_t size = *member;
+    char *to = put32(peer->head + 4, correlation);
+    *to++ = 0;
+    to = put16(put32(to, 0), 0);
+    *to++ = 0;
+    memcpy(to, member, size + 4);
+    to = put32(to + size + 4, 3000);
+    *to++ = -1;
+    *to++ = 0;
+    put32(peer->head, to - peer->head - 4);
+    peer->head_size = to - peer->head;
+}
+
 // Sends what is left, a share at a time; false when the kernel takes no more.
 static int flush_peer(struct peer *peer) {
     while (peer->head_sent < peer->head_size) {
@@ -147,8 +172,13 @@ static void serve(struct peer *peer) {
         if (peer->have - used < 4 + size) break;
         char *body = frame + 4 + 8 + 2;
         if (get16(frame + 12) != 0xffff) body += get16(frame + 12);
-        if (get16(frame + 4) == 0) produce(peer, body, get32(frame + 8));
-        else fetch(peer, body, get32(frame + 8));
+        uint32_t correlation = get32(frame + 8);
+        switch (get16(frame + 4)) {
+        case 0: produce(peer, body, correlation); break;
+        case 12: heartbeat(peer, correlation); break;
+        case 68: consumer_heartbeat(peer, body + 1, correlation); break;
+        default: fetch(peer, body, correlation);
+        }
         used += 4 + size;
         done = flush_peer(peer);
     }

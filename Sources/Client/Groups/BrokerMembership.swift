@@ -25,10 +25,17 @@ final class BrokerMembership: Membership {
     private var tellsOwned = false
     private var interval = Duration.seconds(5)
     private var timer: TimerToken?
+    /// Asks again for the names of topics that were assigned.
+    private var nameTimer: TimerToken?
     private var isUnderWay = false
+    /// The heartbeat that is under way tells what the member has. Until it is answered nothing is gained: what it does not
+    /// name would be taken for given up.
+    private var isTelling = false
     private var isLate = false
     private var hasLeft = false
     private var attempt = 0
+    /// Counts the assignments that were told: names that are found for an older one are of no use.
+    private var told = 0
 
     init(_ client: ClusterClient, _ link: CoordinatorLink, _ settings: GroupConsumerSettings) {
         self.client = client
@@ -61,17 +68,23 @@ final class BrokerMembership: Membership {
             return
         }
         isUnderWay = true
+        isTelling = tellsAll || tellsOwned
         let attempt = attempt
         let request = heartbeat(tellsAll)
-        // An answer that was lost may have brought an assignment; the broker tells it again to who tells everything.
-        let repetition = heartbeat(true)
+        // An answer that was lost may have brought an assignment; the broker tells it again to who tells everything. One
+        // who is another by now repeats what is refused.
+        let repetition = { [weak self] in
+            guard let self, attempt == self.attempt else { return request }
+            isTelling = true
+            return heartbeat(true)
+        }
         tellsAll = false
         tellsOwned = false
         link.send(
             request, repetition: repetition, deadline: loop.now + settings.sessionTimeout, code: \.errorCode
         ) { [weak self] result in
             guard let self, attempt == self.attempt, !hasLeft else { return }
-            isUnderWay = false
+            (isUnderWay, isTelling) = (false, false)
             switch result {
             case .success(let response): answered(response)
             case .failure(.timedOut):
@@ -131,34 +144,48 @@ final class BrokerMembership: Membership {
         interval = .milliseconds(Int64(max(response.heartbeatIntervalMs, 1)))
         schedule(in: isLate ? .zero : interval)
         isLate = false
-        if let assignment = response.assignment { resolve(assignment) }
+        guard let assignment = response.assignment else { return reconcile() }
+        told += 1
+        resolve(assignment)
     }
 
     // MARK: Assignment
 
-    /// Finds the names of the topics, which the broker tells by their ids.
-    private func resolve(_ assignment: ConsumerGroupHeartbeatResponse.Assignment) {
-        let attempt = attempt
-        let known = assignment.topicPartitions.allSatisfy { client.metadata[$0.topicId] != nil }
-        guard !known else { return aim(at: assignment) }
+    /// Finds the names of the topics, which the broker tells by their ids. `known`: how many were found before.
+    private func resolve(_ assignment: ConsumerGroupHeartbeatResponse.Assignment, known: Int? = nil) {
+        guard !hasLeft else { return }
+        let (attempt, told) = (attempt, told)
+        let isNamed = assignment.topicPartitions.allSatisfy { client.metadata[$0.topicId] != nil }
+        guard !isNamed else { return aim(at: assignment, known: known) }
         let topics = settings.topicPattern == nil ? settings.topics : nil
         client.refreshMetadata(topics: topics, deadline: loop.now + interval) { [weak self] _ in
-            guard let self, attempt == self.attempt, !hasLeft else { return }
-            aim(at: assignment)
+            guard let self, attempt == self.attempt, told == self.told, !hasLeft else { return }
+            aim(at: assignment, known: known)
         }
     }
 
-    /// Partitions of topics without a name are left out: they are not owned, and so not told of, until the next answer.
-    private func aim(at assignment: ConsumerGroupHeartbeatResponse.Assignment) {
-        target = assignment.topicPartitions.flatMap { topic -> [TopicPartition] in
-            guard let name = client.metadata[topic.topicId]?.name else { return [] }
-            return topic.partitions.map { TopicPartition(name, $0) }
-        }.sorted()
+    /// Partitions of topics without a name are left out: they are not owned, and so not told of, until a broker names them.
+    /// The coordinator tells an assignment once.
+    private func aim(at assignment: ConsumerGroupHeartbeatResponse.Assignment, known: Int?) {
+        let named = assignment.topicPartitions.compactMap { topic in
+            client.metadata[topic.topicId].map { (name: $0.name, partitions: topic.partitions) }
+        }
+        if let nameTimer { loop.cancel(nameTimer) }
+        nameTimer = nil
+        if named.count < assignment.topicPartitions.count {
+            let told = told
+            nameTimer = loop.schedule(at: loop.now + min(interval, .seconds(1))) { [weak self] in
+                guard let self, told == self.told else { return }
+                resolve(assignment, known: named.count)
+            }
+        }
+        guard named.count != known else { return }
+        target = named.flatMap { topic in topic.partitions.map { TopicPartition(topic.name, $0) } }.sorted()
         reconcile()
     }
 
     private func reconcile() {
-        guard !isReconciling, let wanted = target else { return }
+        guard !isReconciling, !isTelling, let wanted = target else { return }
         target = nil
         let keep = Set(wanted)
         let given = owned.filter { !keep.contains($0) }
@@ -168,7 +195,8 @@ final class BrokerMembership: Membership {
         owner?.revoke(given, isLost: false) { [weak self] in
             guard let self, attempt == self.attempt, !hasLeft else { return }
             isReconciling = false
-            gain(wanted)
+            guard isTelling else { return gain(wanted) }
+            target = target ?? wanted
         }
     }
 
@@ -186,7 +214,8 @@ final class BrokerMembership: Membership {
     /// Others may own already what this member had: it joins anew, with nothing.
     private func lose() {
         attempt += 1
-        isUnderWay = false
+        (isUnderWay, isTelling) = (false, false)
+        if let nameTimer { loop.cancel(nameTimer) }
         let lost = owned
         owned = []
         target = nil

@@ -115,6 +115,8 @@ final class ClassicMembership: Membership {
             case .success(let (assignments, isWhole)):
                 hasRest = !isWhole
                 sync(assignments)
+            // The group cannot be divided before its topics are known; whoever leads next time asks again.
+            case .failure(.timedOut): rejoin("the topics are not known")
             case .failure(let error): fail(error)
             }
         }

@@ -30,9 +30,9 @@ package final class CoordinatorLink {
 
     /// Sends `request`, again when the connection is lost or the coordinator is somewhere else or still loading, until
     /// `deadline`. `timeout`: how long one answer may take. `code`: the error of an answer as a whole. `repetition`: what
-    /// is sent in place of `request` once that may have been taken without its answer having come.
+    /// is sent in place of `request` once that may have been taken without its answer having come, made when it is sent.
     package func send<Request: RequestMessage>(
-        _ request: Request, repetition: Request? = nil, timeout: Duration? = nil, deadline: Instant,
+        _ request: Request, repetition: (() -> Request)? = nil, timeout: Duration? = nil, deadline: Instant,
         code: @escaping (Request.Response) -> ErrorCode,
         completion: @escaping (Result<Request.Response, ClientError>) -> Void
     ) {
@@ -58,7 +58,7 @@ package final class CoordinatorLink {
                 case .failure(let error) where error.isRetriable:
                     lastFailure = "\(error)"
                     self.address = nil
-                    pause(deadline) { repeated(repetition ?? request) }
+                    pause(deadline) { repeated(repetition?() ?? request) }
                 case .failure(let error): completion(.failure(.channel(error)))
                 case .success(let response):
                     guard mustAskAgain(code(response)) else {

@@ -17,22 +17,39 @@ extension GroupConsumer {
         }
         // A commit on its way may still be taken: what is committed is asked for when it has its answer.
         guard !isCommitting else { return waitingToBegin.append(partitions) }
+        let life = life
         fetchCommitted(partitions) { [weak self] result in
-            guard let self, !isClosed else { return }
+            guard let self, !isClosed, life == self.life else { return }
             switch result {
             case .failure(.refused(let code, _)) where Self.fencing.contains(code): beginAgain(partitions, code)
+            case .failure(.timedOut): beginLater(partitions)
             case .failure(let error): membershipFailed(error)
             case .success(let committed):
                 let missing = partitions.filter { committed[$0] == nil }
-                guard !missing.isEmpty else { return read(from: committed) }
-                findReset(missing) { [weak self] result in
-                    guard let self, !isClosed else { return }
-                    switch result {
-                    case .failure(let error): membershipFailed(error)
-                    case .success(let found): read(from: committed.merging(found) { first, _ in first })
-                    }
-                }
+                if missing.count < partitions.count { read(from: committed) }
+                if !missing.isEmpty { beginReset(missing) }
             }
+        }
+    }
+
+    private func beginReset(_ partitions: [TopicPartition]) {
+        let life = life
+        findReset(partitions) { [weak self] result in
+            guard let self, !isClosed, life == self.life else { return }
+            switch result {
+            case .failure(.timedOut): beginLater(partitions)
+            case .failure(let error): membershipFailed(error)
+            case .success(let found): read(from: found)
+            }
+        }
+    }
+
+    /// Who answers is away: the others are read meanwhile.
+    private func beginLater(_ partitions: [TopicPartition]) {
+        let life = life
+        _ = loop.schedule(at: loop.now + .seconds(1)) { [weak self] in
+            guard let self, !isClosed, life == self.life else { return }
+            beginLeft(of: partitions)
         }
     }
 
@@ -44,8 +61,9 @@ extension GroupConsumer {
     /// The member was in another epoch when it asked: it asks again for what it still has then.
     private func beginAgain(_ partitions: [TopicPartition], _ code: ErrorCode) {
         membership.commitRefused(code)
+        let life = life
         _ = loop.schedule(at: loop.now + .milliseconds(100)) { [weak self] in
-            guard let self, !isClosed else { return }
+            guard let self, !isClosed, life == self.life else { return }
             beginLeft(of: partitions)
         }
     }

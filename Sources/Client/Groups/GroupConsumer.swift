@@ -85,6 +85,8 @@ package final class GroupConsumer {
     var isCommitting = false
     /// Assigned partitions whose reading begins when no commit is under way.
     var waitingToBegin: [[TopicPartition]] = []
+    /// Counts the losses of everything: what was asked before one says nothing about what is owned after it.
+    private(set) var life = 0
     private var commitTimer: TimerToken?
     private(set) var isClosed = false
 
@@ -206,12 +208,13 @@ extension GroupConsumer: MembershipOwner {
     func revoke(_ partitions: [TopicPartition], isLost: Bool, done: @escaping () -> Void) {
         guard !isLost else { return lose(done) }
         for partition in partitions { consumer.unassign(partition) }
+        let life = life
         let entry = Leaving(Set(partitions)) { [weak self] in
             guard let self else { return }
             let finish = { [self] in
+                guard life == self.life else { return }
                 let given = partitions.filter { owned[$0] != nil }
                 for partition in given { owned[partition] = nil }
-                // They may have been lost meanwhile.
                 if !given.isEmpty { onEvent?(.revoked(given, isLost: false)) }
                 done()
             }
@@ -225,8 +228,10 @@ extension GroupConsumer: MembershipOwner {
 
     /// Others may have everything already, also what was on its way out.
     private func lose(_ done: () -> Void) {
+        life += 1
         for entry in leaving { entry.done = nil }
         leaving = []
+        waitingToBegin = []
         let lost = owned.keys.sorted()
         for partition in lost { consumer.unassign(partition) }
         owned = [:]
