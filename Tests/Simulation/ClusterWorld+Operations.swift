@@ -53,7 +53,7 @@ extension ClusterWorld {
         let partitions = administrator.partitions
         guard !administrator.isBusy, !partitions.isEmpty else { return }
         let partition = partitions[extra.number(in: 0...partitions.count - 1)]
-        switch extra.number(in: 0...7) {
+        switch extra.number(in: 0...9) {
         case 0, 1: deleteRecords(of: partition)
         case 2, 3: changeMinimum(of: partition.topic)
         case 4: throttle(partition)
