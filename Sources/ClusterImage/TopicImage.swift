@@ -49,6 +49,13 @@ package struct PartitionImage: Hashable, Sendable {
         partitionEpoch += 1
     }
 
+    /// Forgets who may be elected out of sync (KIP-966): a change like any other, with a partition epoch of its own.
+    mutating func clearEligible() {
+        guard !eligibleLeaders.isEmpty || !lastKnownEligible.isEmpty else { return }
+        (eligibleLeaders, lastKnownEligible) = ([], [])
+        partitionEpoch += 1
+    }
+
     /// The folder of the replica on `broker`; nil if it is not assigned, as far as the records say.
     package func directory(of broker: NodeId) -> Uuid? {
         guard let position = replicas.firstIndex(of: broker), position < directories.count else { return nil }
