@@ -124,7 +124,7 @@ let package = Package(
         tests(
             "BrokerTests",
             [
-                "Broker", "Reactor", "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
+                "Broker", "Raft", "Reactor", "Records", "WireProtocol", "Configuration", "Environment", "Bytes", "Basics",
             ]),
     ]
 )

@@ -101,7 +101,7 @@ extension Broker {
                     self.noteKraftVersion()
                     done()
                     let (lifecycle, membership) = self.withState { ($0.lifecycle, $0.membership) }
-                    lifecycle?.value.imageVisible(image.endOffset)
+                    lifecycle?.value.imageVisible(image)
                     membership?.value.look()
                 }
             },
@@ -117,7 +117,7 @@ extension Broker {
             checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },
             openEnvelope: { frame, done in
                 let shard = self.withState { $0.shards.first { $0.confinement === self.controllerLoop } }
-                guard let shard = shard?.value else { return done(nil) }
+                guard let shard = shard?.value else { return done(EnvelopeResponse { $0.errorCode = .notController }) }
                 EnvelopedRequest(shard, done).begin(frame)
             })
         return MetadataDriver(
@@ -128,6 +128,19 @@ extension Broker {
                 fetchBytesMax: node.int("controller.quorum.fetch.max.bytes"),
                 snapshotBytesMax: node.int("controller.quorum.fetch.snapshot.max.bytes")),
             incarnation: replicas.incarnation, logger: logger, outlets: outlets)
+    }
+
+    /// Names what the metadata hold that this release does not know. It is kept, and goes with nothing.
+    func tellOfUnknown(_ image: ClusterImage) {
+        let known = Set(SupportedFeatures.all.map(\.name))
+        for (name, level) in image.features.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
+            logger.warning("metadata", "kept a feature that is not known", [("feature", name), ("level", "\(level)")], isEvery: true)
+        }
+        for topic in image.topics.values.map(\.name).sorted() {
+            for key in image.configuration(.topic, topic).keys.sorted() where KeyTable.topic[key] == nil {
+                logger.warning("metadata", "kept a setting that is not known", [("topic", topic), ("key", key)], isEvery: true)
+            }
+        }
     }
 
     /// What clients are told of the quorum follows its voters.
@@ -177,6 +190,7 @@ extension Broker {
         }
         for connection in held { connection.transport.confinement.post { self.admit(connection) } }
         tellOfOffline()
+        tellOfUnknown(image)
         assignDirectories()
         serve()
         // The start's own turn ends first.

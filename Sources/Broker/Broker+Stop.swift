@@ -73,11 +73,10 @@ extension Broker {
         }
     }
 
-    /// A leader among several says that it goes, so that the others need not find out; they get a moment to hear it.
+    /// A leader among several says that it goes, so that the others need not find out.
     private func leaveQuorum(_ driver: MetadataDriver, _ then: @escaping () -> Void) {
         guard driver.isActive, driver.quorum.voters.voters.count > 1 else { return then() }
-        driver.resign()
-        _ = controllerLoop.schedule(at: controllerLoop.now + .milliseconds(100), then)
+        driver.resign(then)
     }
 
     private func closeLogs(
@@ -85,24 +84,41 @@ extension Broker {
     ) {
         let loop = controllerLoop
         environment.pool.run {
-            var failure: StartFailure?
-            do throws(StorageError) {
-                try self.replicas.closeLogs()
-            } catch {
-                failure = .storage(error)
-            }
-            let outcome = failure
+            let logs = self.failure { () throws(StorageError) in try self.replicas.closeLogs() }
             loop.post {
-                guard outcome == nil else { return completion(outcome) }
-                do throws(StorageError) {
-                    try driver.value.close()
-                    try self.replicas.endRun(brokerEpoch: self.brokerEpoch)
-                    self.logger.info("broker", "stopped", [("node", "\(self.identity.nodeId)")])
-                    completion(nil)
-                } catch {
-                    completion(.storage(error))
+                let metadata = self.failure { () throws(StorageError) in try driver.value.close() }
+                var failures = [logs, metadata].compactMap(\.self)
+                if failures.isEmpty {
+                    let mark = self.failure { () throws(StorageError) in
+                        try self.replicas.endRun(brokerEpoch: self.brokerEpoch)
+                    }
+                    failures = [mark].compactMap(\.self)
                 }
+                self.ended(failures, completion)
             }
         }
+    }
+
+    private func failure(_ body: () throws(StorageError) -> Void) -> StorageError? {
+        do throws(StorageError) {
+            try body()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// What has no room at the end of a life is what saves the next one time: all records are where they were.
+    private func ended(_ failures: [StorageError], _ completion: (StartFailure?) -> Void) {
+        if let failure = failures.first(where: { !$0.isWantOfRoom }) { return completion(.storage(failure)) }
+        let node = ("node", "\(identity.nodeId)")
+        if let failure = failures.first {
+            logger.warning(
+                "broker", "stopped without room to note it: the next start reads the logs as after a crash",
+                [node, ("reason", "\(failure)")])
+        } else {
+            logger.info("broker", "stopped", [node])
+        }
+        completion(nil)
     }
 }

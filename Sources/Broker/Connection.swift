@@ -110,7 +110,7 @@ final class Connection: TransportHandler, CallSink {
         }
         shard.counters.count(key)
         note(key)
-        if origin.kind == .broker, Forwarding.keys.contains(key), !shard.broker.isActiveController {
+        if origin.kind == .broker, Forwarding.keys.contains(key), Forwarding.isDue(shard.broker) {
             return Forwarding.forward(frame, call)
         }
         do {

@@ -23,8 +23,14 @@ protocol ControllerRequest: RequestMessage {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void)
     /// The answer that refuses all of it.
     func refusal(_ code: ErrorCode) -> Response
+    /// The same, where it tells who decides.
+    func refusal(_ code: ErrorCode, by driver: MetadataDriver?) -> Response
     /// What `refusal` would have put into the answer; `.none` if it is none.
     static func refusal(in response: Response) -> ErrorCode
+}
+
+extension ControllerRequest {
+    func refusal(_ code: ErrorCode, by driver: MetadataDriver?) -> Response { refusal(code) }
 }
 
 /// Why a request has no answer of an active controller.
@@ -90,6 +96,7 @@ final class ControllerLink {
         if driver.isActive {
             return request.decide(on: driver) { result in
                 switch result {
+                case .success(let response) where Request.refusal(in: response) == .notController: again()
                 case .success(let response): completion(.success(response))
                 case .failure(.notController): again()
                 case .failure(.stopped): completion(.failure(.stopped))
@@ -156,13 +163,12 @@ enum ControllerHandler {
             let answer: (Request.Response) -> Void = { response in
                 completion.confinement.post { completion.value(response) }
             }
-            guard let driver = broker.withState({ $0.driver })?.value, driver.isActive else {
-                return answer(request.refusal(.notController))
-            }
+            let driver = broker.withState { $0.driver }?.value
+            guard let driver, driver.isActive else { return answer(request.refusal(.notController, by: driver)) }
             request.decide(on: driver) { result in
                 switch result {
                 case .success(let response): answer(response)
-                case .failure(let failure): answer(request.refusal(failure.code))
+                case .failure(let failure): answer(request.refusal(failure.code, by: driver))
                 }
             }
         }

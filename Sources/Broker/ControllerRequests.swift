@@ -56,9 +56,15 @@ extension BrokerRegistrationRequest: ControllerRequest {
 
 extension BrokerHeartbeatRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
-        let decision = driver.controller.beat(self)
+        let id = NodeId(brokerId)
+        let others = wantShutDown ? driver.controller.serving(beside: id) : []
+        let decision = driver.controller.beat(self, mayGo: driver.sessions.haveSeenHandover(of: id, others))
         if !decision.reply.errorCode.isError {
-            driver.sessions.heard(NodeId(brokerId), isStopping: wantShutDown, now: driver.loop.now)
+            driver.sessions.heard(
+                id, isStopping: wantShutDown, seen: Offset(currentMetadataOffset), now: driver.loop.now)
+            if wantShutDown, !decision.reply.shouldShutDown, !decision.records.isEmpty {
+                driver.sessions.handedOver(id, at: driver.nextOffset + Int64(decision.records.count - 1))
+            }
             if driver.sessionTimer == nil { driver.watchSessions() }
         }
         // Most change nothing and rest on nothing that could be lost.

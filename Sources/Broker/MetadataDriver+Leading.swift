@@ -43,7 +43,7 @@ extension MetadataDriver {
             append(controller.bootstrap(bootstrap)) { _ in }
         }
         sessions.begin(
-            controller.image.brokers.values.filter { !$0.isFenced }.map(\.id).sorted(), now: loop.now)
+            controller.image.brokers.values.filter { !$0.isFenced }.map(\.id).sorted(), at: nextOffset + -1, now: loop.now)
         watchSessions()
         keepMoving()
     }

@@ -66,6 +66,22 @@ extension MetadataDriver {
     /// Gives up leading, as far as this replica does.
     func resign() { carryOut(quorum.resign(now: loop.now)) }
 
+    /// How long a leader that goes waits for the other voters to hear of it.
+    private static let resignationMax: Duration = .seconds(5)
+
+    /// The same; `completion` when the other voters that can be reached have heard of it, or for long enough did not.
+    func resign(_ completion: @escaping () -> Void) {
+        onTold = completion
+        _ = loop.schedule(at: loop.now + MetadataDriver.resignationMax) { self.told() }
+        resign()
+    }
+
+    private func told() {
+        let completion = onTold
+        onTold = nil
+        completion?()
+    }
+
     // MARK: Effects
 
     /// What is appended on the way, a new leader's first records and the registrations that wait for it, shares one sync.
@@ -77,6 +93,7 @@ extension MetadataDriver {
         guard depth == 0 else { return }
         setTimer()
         runNext()
+        if onTold != nil, quorum.hasToldAll { told() }
     }
 
     private func tellOfController() {
@@ -311,14 +328,16 @@ extension MetadataDriver {
     }
 
     private func servePiece(_ fetch: QuorumRequest.FetchSnapshot, _ answer: QuorumAnswer, _ token: UInt64) {
-        let (store, bytesMax) = (store, speaker.snapshotBytesMax)
+        let (store, bytesMax) = (store, min(speaker.snapshotBytesMax, max(1, fetch.bytesMax)))
         let driver = Confined(self, to: loop)
         environment.pool.run {
-            let piece = try? store.readPiece(of: fetch.snapshot, at: fetch.position, bytesMax: bytesMax)
+            // What formatting wrote is in the log of the first leader, and no snapshot of it.
+            let isSnapshot = fetch.snapshot.end > .zero
+            let piece = isSnapshot ? try? store.readPiece(of: fetch.snapshot, at: fetch.position, bytesMax: bytesMax) : nil
             driver.confinement.post {
                 var answer = answer
                 guard let piece, piece.bytes.count > 0 else {
-                    answer.error = .snapshotNotFound
+                    answer.error = piece == nil ? .snapshotNotFound : .positionOutOfRange
                     return driver.value.reply(token, answer, .bytes(.empty))
                 }
                 answer.body = .snapshotPiece(

@@ -70,6 +70,9 @@ extension MetadataDriver {
         let timeout = Duration.milliseconds(node.int("controller.quorum.request.timeout.ms"))
         peers.send(request, to: address, lane, timeout: timeout) { result in
             guard !self.isClosed, self.failure == nil else { return }
+            if case .failure(.unsupported) = result {
+                return self.carryOut(self.quorum.unsupported(id, now: self.loop.now))
+            }
             guard case .success(let response) = result, let received = decode(response) else {
                 return self.carryOut(self.quorum.failed(id, now: self.loop.now))
             }

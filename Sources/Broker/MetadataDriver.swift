@@ -58,8 +58,8 @@ final class MetadataDriver {
         var failed: (MetadataFailure) -> Void
         /// Writes the checkpoints of the log folders. On the pool.
         var checkpoint: @Sendable () throws(StorageError) -> Void
-        /// Answers a request that another node passed on; nil if it cannot be answered.
-        var openEnvelope: ((ByteSlice, @escaping (ByteSlice?) -> Void) -> Void)?
+        /// Answers a request that another node passed on.
+        var openEnvelope: ((ByteSlice, @escaping (EnvelopeResponse) -> Void) -> Void)?
     }
 
     let loop: any EventLoop
@@ -105,6 +105,8 @@ final class MetadataDriver {
     var timer: TimerToken?
     var timerAt = Instant.distantFuture
     var sessionTimer: TimerToken?
+    /// Waits until the other voters have heard that this replica leads no more.
+    var onTold: (() -> Void)?
     /// Addresses of nodes that answers named.
     var learned: [NodeId: SocketAddress] = [:]
     /// Where the node listens that last said it leads.

@@ -56,7 +56,7 @@ struct MetadataLoader: Sendable {
         let state = try store.readState()
         let start = try LogVerification.segments(in: store.directory, folder.fileSystem).first
         let snapshot = try newestSnapshot(reaching: start ?? .zero)
-        let bootstrap = try take(snapshot)
+        var bootstrap = try take(snapshot)
         let end = snapshot?.file.end ?? .zero
         let log = try openLog(start: start, snapshot: end, epochMax: state.epoch)
         // A snapshot of the leader came, and the process ended before it took the place of the log; or the tail was lost of
@@ -64,6 +64,7 @@ struct MetadataLoader: Sendable {
         let last = (log.epochs.entries.last?.epoch ?? LeaderEpoch(0), log.endOffset)
         if let file = snapshot?.file, (file.epoch, end) > last || end > log.endOffset { try log.restart(at: end) }
         try replayLog(log, from: end)
+        if bootstrap.isEmpty, replay.image.level(of: "metadata.version") == 0 { bootstrap = try formerBootstrap() }
         let id = snapshot.flatMap { $0.file.end == .zero ? nil : SnapshotId(end: $0.file.end, epoch: $0.file.epoch) }
         // What a process left that was killed is in no way durable yet.
         if !folder.isClean { try log.sync() }
@@ -86,6 +87,15 @@ struct MetadataLoader: Sendable {
         try fresh.replayLog(log, from: snapshot?.file.end ?? .zero)
         return ReloadedMetadata(
             image: fresh.replay.image, snapshotVoters: fresh.replay.voters.voters(below: .zero))
+    }
+
+    /// What an older format step wrote; without such a file a cluster begins at the level of this release, as Kafka's does.
+    private mutating func formerBootstrap() throws(StorageError) -> [VersionedRecord] {
+        let formatted = try replay.take(store.formerBootstrap(in: folder.path), endingAt: .zero)
+        guard formatted.isEmpty else { return formatted }
+        return SupportedFeatures.bootstrapRecords.filter { entry in
+            if case .featureLevel(let record) = entry.record { record.name == "metadata.version" } else { false }
+        }
     }
 
     /// Replays the snapshot; answers what formatting wrote.

@@ -101,7 +101,17 @@ extension MetadataStore {
 
     /// All batches of a snapshot; fails with `.corrupt` if it is not whole.
     func batches(of snapshot: SnapshotFile) throws(StorageError) -> [RecordBatch] {
-        let path = directory + "/" + snapshot.name
+        try batches(in: directory + "/" + snapshot.name)
+    }
+
+    /// What the format step of Kafka's earlier releases wrote beside the log; nothing if there is no such file.
+    func formerBootstrap(in folder: String) throws(StorageError) -> [RecordBatch] {
+        let path = folder + "/bootstrap.checkpoint"
+        let isThere = try storage { () throws(FileError) in try fileSystem.attributes(path) != nil }
+        return isThere ? try batches(in: path) : []
+    }
+
+    private func batches(in path: String) throws(StorageError) -> [RecordBatch] {
         let (file, size) = try storage { () throws(FileError) -> (any File, Int) in
             let file = try fileSystem.open(path, .read)
             return (file, try file.size())

@@ -3,6 +3,7 @@
 //
 //     00000000000000000000-0000000000.checkpoint   what formatting wrote: kraft version, voters, feature levels
 //     <end offset, 20 digits>-<epoch, 10 digits>.checkpoint   a snapshot of everything below the end offset
+//     ../bootstrap.checkpoint                      the same of Kafka's earlier releases, without the voters
 //     quorum-state                                 JSON: leader, epoch and vote that must not be forgotten
 
 internal import Basics

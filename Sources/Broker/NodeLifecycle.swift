@@ -1,5 +1,6 @@
 // The life of a node in its cluster (KIP-631): it registers its controller and its broker, follows the metadata until it sees its
-// own registration, and beats; the first beat that finds it unfenced lets it serve. When it stops, it says so first.
+// own registration, and beats; the first beat that finds it unfenced lets it serve. When it stops, it says so first, and waits
+// until the controller lets it go: the others have to see first what it hands over, and so tell at once when they have.
 //
 // Owner: the controller's loop. One request of each kind is under way at a time.
 
@@ -27,8 +28,10 @@ final class NodeLifecycle {
 
     /// The wait before a registration that was refused for now is tried again.
     private static let registrationPause: Duration = .milliseconds(500)
-    /// How long a stop waits for the controller to agree.
+    /// How long a stop looks for a controller that answers.
     private static let farewellMax: Duration = .seconds(5)
+    /// How long it waits for one that answers to agree.
+    private static let handoverMax: Duration = .seconds(300)
 
     private let loop: any EventLoop
     private let link: ControllerLink
@@ -40,6 +43,10 @@ final class NodeLifecycle {
     private var seen = Offset.none
     private var isUnfenced = false
     private var isBeating = false
+    /// There is something to tell as soon as the beat under way has its answer.
+    private var owesBeat = false
+    /// Brokers that stop and wait until all others have seen it.
+    private var leaving: Set<NodeId> = []
     private var isRegistering = false
     private var timer: TimerToken?
     private var patience = Instant.distantFuture
@@ -152,10 +159,12 @@ final class NodeLifecycle {
 
     // MARK: Heartbeats
 
-    /// The image of the metadata below `end` is visible on all loops.
-    func imageVisible(_ end: Offset) {
-        seen = max(seen, end)
-        if !isUnfenced { beatWhenCaughtUp() }
+    /// The image is visible on all loops.
+    func imageVisible(_ image: ClusterImage) {
+        seen = max(seen, image.endOffset)
+        let known = leaving
+        leaving = Set(image.brokers.values.filter { $0.isShuttingDown && !$0.isFenced && $0.id != description.id }.map(\.id))
+        if !isUnfenced { beatWhenCaughtUp() } else if !leaving.isSubset(of: known) { beatSoon() }
     }
 
     private func beatWhenCaughtUp() {
@@ -164,7 +173,10 @@ final class NodeLifecycle {
     }
 
     /// Tells the controller of something at once.
-    func beatSoon() { if !isBeating, epoch >= 0, !isEnding { beat() } }
+    func beatSoon() {
+        owesBeat = isBeating
+        if !isBeating, epoch >= 0, !isEnding { beat() }
+    }
 
     private func beat() {
         if let timer { loop.cancel(timer) }
@@ -177,6 +189,7 @@ final class NodeLifecycle {
             guard !self.isEnding else { return }
             self.heard($0)
             guard self.epoch >= 0, self.timer == nil, !self.isBeating else { return }
+            if self.owesBeat { return self.beatSoon() }
             self.beat(at: max(self.loop.now, sent + interval), every: interval)
         }
     }
@@ -230,15 +243,18 @@ final class NodeLifecycle {
         if let timer { loop.cancel(timer) }
         timer = nil
         guard epoch >= 0 else { return completion() }
-        sayFarewell(until: loop.now + NodeLifecycle.farewellMax, completion)
+        sayFarewell(until: loop.now + NodeLifecycle.handoverMax, completion)
     }
 
     private func sayFarewell(until deadline: Instant, _ completion: @escaping () -> Void) {
-        link.send(heartbeat(stopping: true), deadline: deadline) { result in
+        link.send(heartbeat(stopping: true), deadline: min(deadline, loop.now + NodeLifecycle.farewellMax)) { result in
             switch result {
             case .success(let response) where !response.errorCode.isError && !response.shouldShutDown:
                 // Others take over what this broker leads.
-                guard self.loop.now < deadline else { return completion() }
+                guard self.loop.now < deadline else {
+                    self.logger.warning("broker", "stops though others have not seen what it hands over")
+                    return completion()
+                }
                 _ = self.loop.schedule(at: self.loop.now + .milliseconds(50)) { self.sayFarewell(until: deadline, completion) }
             case .success(let response) where !response.errorCode.isError: completion()
             case .success, .failure:

@@ -42,7 +42,8 @@ final class NodePeers {
         self.settings = settings
     }
 
-    /// `completion` runs once, never before this returns.
+    /// `completion` runs once, never before this returns. A fetch names its replica in the older way and the newer; all other
+    /// requests are sent whole or not at all.
     func send<Request: RequestMessage>(
         _ request: Request, to address: SocketAddress, _ lane: Lane, timeout: Duration,
         completion: @escaping (Result<Request.Response, ChannelError>) -> Void
@@ -50,7 +51,8 @@ final class NodePeers {
         guard !isClosed else {
             return loop.proceed { completion(.failure(.closed(address, .closedHere))) }
         }
-        channel(Key(address: address, lane: lane)).send(request, timeout: timeout, completion: completion)
+        channel(Key(address: address, lane: lane)).send(
+            request, timeout: timeout, isWhole: lane != .fetch, completion: completion)
     }
 
     private func channel(_ key: Key) -> Channel {

@@ -1,8 +1,8 @@
 // The quorum's part of a node's configuration, as `Raft` wants it.
 
 internal import Basics
-internal import Configuration
-internal import Raft
+package import Configuration
+package import Raft
 
 extension QuorumSettings {
     init(_ node: NodeConfiguration) {
@@ -31,7 +31,7 @@ extension NodeConfiguration {
     }
 
     /// Where other controllers reach this one; empty for a node that has no listener for them.
-    var ownQuorumEndpoints: [Voter.Endpoint] {
+    package var ownQuorumEndpoints: [Voter.Endpoint] {
         guard isController, let listener = controllerEndpoint, listener.port != 0 else { return [] }
         // A node with others must be named by an address that they can use: this one is used by them as it stands.
         let isAny = listener.host.isEmpty || listener.host == "0.0.0.0"

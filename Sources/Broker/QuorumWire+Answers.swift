@@ -175,6 +175,23 @@ extension FetchResponse.PartitionData {
 }
 
 extension FetchSnapshotResponse {
+    /// The answer for a partition that has no snapshots.
+    init(unknown topic: String, _ partition: Int32) {
+        self.init {
+            $0.topics = [
+                TopicSnapshot {
+                    $0.name = topic
+                    $0.partitions = [
+                        PartitionSnapshot {
+                            $0.index = partition
+                            $0.errorCode = .unknownTopicOrPartition
+                        }
+                    ]
+                }
+            ]
+        }
+    }
+
     init(_ answer: QuorumAnswer, _ bytes: RecordsField) {
         self.init {
             $0.topics = [

@@ -28,7 +28,7 @@ extension QuorumError {
     static let codes: [(error: QuorumError, code: ErrorCode)] = [
         (.fencedEpoch, .fencedLeaderEpoch), (.unknownEpoch, .unknownLeaderEpoch), (.notLeader, .notLeaderOrFollower),
         (.invalidVoterKey, .invalidVoterKey), (.invalidRequest, .invalidRequest),
-        (.snapshotNotFound, .snapshotNotFound), (.other, .unknownServerError),
+        (.snapshotNotFound, .snapshotNotFound), (.positionOutOfRange, .positionOutOfRange), (.other, .unknownServerError),
     ]
 
     var code: ErrorCode { QuorumError.codes.first { $0.error == self }?.code ?? .unknownServerError }
@@ -219,13 +219,13 @@ extension FetchSnapshotRequest {
     }
 
     func decoded() -> QuorumRequest? {
-        guard let data = topics.first?.partitions.first, topics[0].name == MetadataStore.partition.topic else { return nil }
+        guard let data = topics.first?.partitions.first else { return nil }
         let id = Raft.SnapshotId(end: Offset(data.snapshotId.endOffset), epoch: LeaderEpoch(data.snapshotId.epoch))
         return .fetchSnapshot(
             QuorumRequest.FetchSnapshot(
                 epoch: LeaderEpoch(data.currentLeaderEpoch),
                 replica: ReplicaKey(id: NodeId(replicaId), directory: data.replicaDirectoryId), snapshot: id,
-                position: Int(data.position)))
+                position: Int(data.position), bytesMax: Int(maxBytes)))
     }
 }
 

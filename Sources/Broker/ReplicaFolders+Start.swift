@@ -17,6 +17,9 @@ extension ReplicaFolders {
 
     private func loadAll(of folder: LogFolder, _ image: ClusterImage) throws(StorageError) {
         let checkpoints = try folder.readCheckpoints()
+        if let lost = checkpoints.lost {
+            logger.warning("log", "recovery points are lost, all is scanned", [("reason", "\(lost)")], isEvery: true)
+        }
         for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
         let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
         var configurations: [String: TopicConfiguration] = [:]
@@ -56,8 +59,14 @@ extension ReplicaFolders {
             state.withLock { $0.replicas[id] = (replica, folder) }
         } catch {
             let failed = Failed(reason: error, topicId: topic.id, folder: folder, checkpoints: checkpoints)
-            state.withLock { $0.failed[id] = failed }
-            logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")])
+            state.withLock { state in
+                state.failed[id] = failed
+                guard !folder.standing.isOffline else { return }
+                // As of a folder that is lost: another replica leads, or none (KIP-858).
+                state.unassigned.append(
+                    ReplicaDirectory(topicId: topic.id, partition: id.partition, directory: BrokerImage.lostDirectory))
+            }
+            logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")], isEvery: true)
         }
     }
 
@@ -73,41 +82,46 @@ extension ReplicaFolders {
         return isNamed
     }
 
-    /// Closes every log. Nothing may be appended any more.
+    /// Closes every log. Nothing may be appended any more. Of several failures want of room is thrown last: it costs a scan.
     func closeLogs() throws(StorageError) {
-        var failure: StorageError?
+        var failures: [StorageError] = []
         // What is copied is copied on by the next life.
         for id in moving { future(of: id)?.future.log.endMaintenance() }
         for entry in all() { entry.partition.log.endMaintenance() }
         for folder in folders where !folder.standing.isOffline {
             let logs = all().filter { $0.folder === folder }.map(\.partition.log)
             if logs.count >= LogFolder.sharedSyncMin, let disk = folder.disk {
-                failure = close(logs, SyncBatch(folder.fileSystem, disk)) ?? failure
+                failures += close(logs, SyncBatch(folder.fileSystem, disk))
             } else {
-                for log in logs { failure = attempt(log) { () throws(StorageError) in try log.close() } ?? failure }
+                failures += logs.compactMap { log in attempt(log) { () throws(StorageError) in try log.close() } }
             }
         }
-        try writeCheckpoints()
+        do throws(StorageError) {
+            try writeCheckpoints()
+        } catch {
+            failures.append(error)
+        }
         state.withLock { $0.isClosed = true }
-        if let failure { throw failure }
+        if let failure = failures.first(where: { !$0.isWantOfRoom }) ?? failures.first { throw failure }
     }
 
-    private func close(_ logs: [PartitionLog], _ batch: SyncBatch) -> StorageError? {
-        var failure: StorageError?
+    private func close(_ logs: [PartitionLog], _ batch: SyncBatch) -> [StorageError] {
+        var failures: [StorageError] = []
         var marks: [(log: PartitionLog, mark: PartitionLog.SyncMark)] = []
         for log in logs {
-            failure = attempt(log) { () throws(StorageError) in
+            let failure = attempt(log) { () throws(StorageError) in
                 if let mark = try log.close(in: batch) { marks.append((log, mark)) }
-            } ?? failure
+            }
+            if let failure { failures.append(failure) }
         }
         do {
             try batch.commit()
         } catch {
             logger.error("log", "cannot close", [("reason", "\(error)")])
-            return error
+            return failures + [error]
         }
         for (log, mark) in marks { log.endSync(mark) }
-        return failure
+        return failures
     }
 
     private func attempt(_ log: PartitionLog, _ body: () throws(StorageError) -> Void) -> StorageError? {
@@ -115,7 +129,10 @@ extension ReplicaFolders {
             try body()
             return nil
         } catch {
-            logger.error("log", "cannot close", [("partition", "\(log.partition)"), ("reason", "\(error)")])
+            // A disk without room has none for all of them, and is told of once.
+            if !error.isWantOfRoom {
+                logger.error("log", "cannot close", [("partition", "\(log.partition)"), ("reason", "\(error)")])
+            }
             return error
         }
     }

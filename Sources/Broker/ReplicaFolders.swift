@@ -44,11 +44,7 @@ final class ReplicaFolders: Sendable {
     /// Folders that could not be opened at start.
     let unopened: [String]
     /// The broker epoch of an orderly stop that lost nothing: all folders are there and took note of it; else -1.
-    var previousBrokerEpoch: Int64 {
-        let noted = Set(folders.map(\.previousBrokerEpoch))
-        guard unopened.isEmpty, noted.count == 1, let only = noted.first else { return -1 }
-        return only ?? -1
-    }
+    var previousBrokerEpoch: Int64 { unopened.isEmpty ? LogFolder.orderlyEnd(of: folders) ?? -1 : -1 }
     /// The metadata log, whose recovery point stands in the checkpoint of its folder.
     let metadata: PartitionLog
     let node: NodeConfiguration
@@ -65,6 +61,8 @@ final class ReplicaFolders: Sendable {
     let onLateLead = Mutex<(@Sendable () -> Void)?>(nil)
     /// One for each folder.
     let syncs: [SyncQueue]
+    /// A write of checkpoints is on its way.
+    let isCheckpointDue = Atomic(false)
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], unopened: [String], metadata: PartitionLog,
@@ -110,6 +108,7 @@ final class ReplicaFolders: Sendable {
             hasRetired = true
         }
         if hasRetired { forgetCheckpoints() }
+        if becomesRegistered { putAsideStrays(image) }
         for id in ids.sorted() {
             guard let topic = image.topics[id] else { continue }
             byId[id] = follow(topic, before: before.byId[id], image: image)
@@ -259,15 +258,25 @@ final class ReplicaFolders: Sendable {
                 [
                     ("partition", "\(id)"), ("end", "\(log.endOffset)"),
                     ("bytes", "\(loader.recovery.truncatedBytes)"), ("fault", "\(fault)"),
-                ])
+                    ("kept", loader.recovery.kept.sorted().joined(separator: ",")),
+                ], isEvery: true)
+        } else if !loader.recovery.kept.isEmpty {
+            logger.warning(
+                "log", "cut behind a hole",
+                [
+                    ("partition", "\(id)"), ("end", "\(log.endOffset)"),
+                    ("bytes", "\(loader.recovery.truncatedBytes)"),
+                    ("kept", loader.recovery.kept.sorted().joined(separator: ",")),
+                ], isEvery: true)
         }
         return Partition(
             id: id, topicId: topicId, log: log, folder: folder.standing,
             highWatermark: checkpoints.highWatermarks[id] ?? log.startOffset,
-            onRoll: { [pool = environment.pool, logger] log in
-                pool.run {
+            onRoll: { [pool = environment.pool, logger, weak self] log in
+                pool.run { [weak self] in
                     do throws(StorageError) {
                         try log.syncSealed()
+                        self?.checkpointSoon()
                     } catch {
                         logger.error("log", "cannot sync", [("partition", "\(id)"), ("reason", "\(error)")])
                     }

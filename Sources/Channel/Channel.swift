@@ -63,17 +63,18 @@ package final class Channel: TransportHandler {
     // MARK: Sending
 
     /// Sends `request` and calls `completion` with the answer, never before this returns.
-    /// An answer with an error code is a success here.
+    /// An answer with an error code is a success here. `isWhole`: where the version that both know has no place for a field
+    /// that must not be lost, the request is `unsupported`, and nothing is sent.
     package func send<Request: RequestMessage>(
-        _ request: Request, timeout: Duration,
+        _ request: Request, timeout: Duration, isWhole: Bool = false,
         completion: @escaping (Result<Request.Response, ChannelError>) -> Void
     ) {
         let deadline = loop.now + timeout
         enqueue(
             Queued(deadline: deadline, apiKey: Request.apiKey) { channel, announced in
-                guard let version = announced.pick(Request.self) else {
-                    return completion(.failure(.unsupported(Request.apiKey)))
-                }
+                guard let version = announced.pick(Request.self),
+                    !isWhole || request.unsupportedField(version: version) == nil
+                else { return completion(.failure(.unsupported(Request.apiKey))) }
                 channel.transmit(request, version: version, deadline: deadline, completion)
             } fail: { completion(.failure($0)) })
     }

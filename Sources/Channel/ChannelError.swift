@@ -13,7 +13,8 @@ package enum ChannelError: Error, Hashable, Sendable, CustomStringConvertible {
     case closed(SocketAddress, CloseReason)
     /// No answer came in time; whether the request was carried out is not known. The channel is closed with it.
     case timedOut(SocketAddress, ApiKey)
-    /// The peer does not announce the api, or no version of it that is known here. Nothing was sent.
+    /// The peer does not announce the api, or no version of it that is known here and holds all of the request. Nothing was
+    /// sent.
     case unsupported(ApiKey)
     /// More requests wait than the channel keeps. Nothing was sent.
     case full

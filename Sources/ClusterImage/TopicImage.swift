@@ -132,7 +132,7 @@ package struct BrokerImage: Hashable, Sendable {
     package var isCordoned: Bool { cordoned.map { !directories.isEmpty && directories.allSatisfy($0.contains) } ?? false }
 
     /// Reserved ids of folders (KIP-858): of a replica that is in one that is lost, or in any while a cluster migrates.
-    private static let lostDirectory = Uuid(high: 0, low: 1)
+    package static let lostDirectory = Uuid(high: 0, low: 1)
     private static let migratingDirectory = Uuid(high: 0, low: 2)
 
     /// Whether a replica in the folder `directory` can serve; one that is not assigned can.

@@ -8,8 +8,13 @@ package import ClusterImage
 package import WireProtocol
 
 extension Controller {
-    /// Decides a heartbeat.
-    package func beat(_ request: BrokerHeartbeatRequest) -> Decision<BrokerHeartbeatResponse> {
+    /// The brokers that lead and follow beside `broker`: none of those that are fenced or stop.
+    package func serving(beside broker: NodeId) -> [NodeId] {
+        image.brokers.values.filter { !$0.isFenced && !$0.isShuttingDown && $0.id != broker }.map(\.id).sorted()
+    }
+
+    /// Decides a heartbeat. `mayGo`: all others that serve have seen what the broker handed over, if it did.
+    package func beat(_ request: BrokerHeartbeatRequest, mayGo: Bool) -> Decision<BrokerHeartbeatResponse> {
         let id = NodeId(request.brokerId)
         guard let broker = image.brokers[id] else {
             return Decision(reply: BrokerHeartbeatResponse { $0.errorCode = .brokerIdNotRegistered })
@@ -25,10 +30,10 @@ extension Controller {
             })
         if request.wantShutDown {
             // What others can lead is theirs first; when they have heard of it, the broker may go.
-            decision.records = broker.isShuttingDown ? fence(id) : handOver(id)
-            decision.reply.shouldShutDown = broker.isShuttingDown || decision.records.isEmpty
-            decision.reply.isFenced = broker.isFenced || decision.reply.shouldShutDown
-            if decision.reply.shouldShutDown, decision.records.isEmpty { decision.records = fence(id) }
+            decision.records = broker.isShuttingDown ? [] : handOver(id)
+            decision.reply.shouldShutDown = broker.isFenced || (decision.records.isEmpty && (!broker.isShuttingDown || mayGo))
+            decision.reply.isFenced = decision.reply.shouldShutDown
+            if decision.reply.shouldShutDown { decision.records = fence(id) }
         } else if request.wantFence {
             decision.records = fenceSilent(id)
             decision.reply.isFenced = true

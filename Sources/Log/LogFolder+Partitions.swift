@@ -3,6 +3,7 @@
 //     <topic>-<partition>                          a partition
 //     <topic>-<partition>.<32 digits>-future       what is to become one: a copy that is being made of it (KIP-113)
 //     <topic>-<partition>.<32 digits>-delete       on its way out, removed a little later
+//     <topic>-<partition>.<32 digits>-stray        put aside, for the cluster knows it no more; kept until somebody removes it
 //
 // A name changes in one step, and is durable when the call returns.
 
@@ -12,6 +13,7 @@ internal import Environment
 
 extension LogFolder {
     private static let deletedSuffix = "-delete"
+    private static let straySuffix = "-stray"
     private static let futureSuffix = "-future"
     private static let completeName = "copy-complete"
     /// The longest name of a file that Linux takes, in bytes.
@@ -56,7 +58,18 @@ extension LogFolder {
 
     /// The same for any folder of the partition.
     package func retire(_ directory: String, of partition: TopicPartition, id: Uuid) throws(StorageError) -> String {
-        let tail = "-\(partition.partition).\(LogFolder.hexadecimal(id))\(LogFolder.deletedSuffix)"
+        try rename(directory, of: partition, id, LogFolder.deletedSuffix)
+    }
+
+    /// Renames the folder of a partition that the cluster knows no more, in one step. Answers its new path.
+    package func putAside(_ directory: String, of partition: TopicPartition, id: Uuid) throws(StorageError) -> String {
+        try rename(directory, of: partition, id, LogFolder.straySuffix)
+    }
+
+    private func rename(
+        _ directory: String, of partition: TopicPartition, _ id: Uuid, _ suffix: String
+    ) throws(StorageError) -> String {
+        let tail = "-\(partition.partition).\(LogFolder.hexadecimal(id))\(suffix)"
         let target = path + "/" + partition.topic.prefix(LogFolder.topicMax - tail.utf8.count) + tail
         try rename(directory, to: target)
         return target

@@ -110,6 +110,13 @@ package final class LogFolder: Sendable {
             LogFolder.cleanName, in: path, with: ByteSlice(Array(text.utf8)), fileSystem)
     }
 
+    /// The broker epoch of an orderly stop that lost nothing, in no folder of the node; nil if there was none: a folder that took
+    /// no note, or of another stop, may lack records.
+    package static func orderlyEnd(of folders: [LogFolder]) -> Int64? {
+        let noted = Set(folders.map(\.previousBrokerEpoch))
+        return noted.count == 1 ? noted.first ?? nil : nil
+    }
+
     // MARK: Partitions
 
     /// The partitions that have a folder here, sorted. Folders on their way out (`-delete`) and others are left out.
@@ -148,14 +155,23 @@ package final class LogFolder: Sendable {
         package var highWatermarks: [TopicPartition: Offset] = [:]
         package var startOffsets: [TopicPartition: Offset] = [:]
         package var cleanedOffsets: [TopicPartition: Offset] = [:]
+        /// What is wrong with the file of the recovery points, which are not known then.
+        package var lost: StorageError?
 
         package init() {}
     }
 
-    /// Reads the checkpoints. A missing file says nothing; a damaged one is an error, for it must not be taken as zero.
+    /// Reads the checkpoints. A missing file says nothing; a damaged one is an error, for it must not be taken as
+    /// zero. Without recovery points all is scanned, which is no harm.
     package func readCheckpoints() throws(StorageError) -> Checkpoints {
         var found = Checkpoints()
-        found.recoveryPoints = try read(LogFolder.recoveryPoints)
+        do throws(StorageError) {
+            found.recoveryPoints = try read(LogFolder.recoveryPoints)
+        } catch {
+            // Without them more is scanned.
+            guard case .malformed = error else { throw error }
+            found.lost = error
+        }
         found.highWatermarks = try read(LogFolder.highWatermarks)
         found.startOffsets = try read(LogFolder.startOffsets)
         found.cleanedOffsets = try read(LogFolder.cleanedOffsets)
@@ -163,7 +179,12 @@ package final class LogFolder: Sendable {
     }
 
     private func read(_ name: String) throws(StorageError) -> [TopicPartition: Offset] {
-        try CheckpointFile.readOffsets(path + "/" + name, fileSystem) ?? [:]
+        do throws(StorageError) {
+            return try CheckpointFile.readOffsets(path + "/" + name, fileSystem) ?? [:]
+        } catch {
+            guard case .malformed(let path, let reason) = error else { throw error }
+            throw .malformed(path: path, reason: "\(reason); `martlet log repair` makes it anew")
+        }
     }
 
     /// Writes what `collect` says; it is asked when the turn has come, so that no older state follows a newer one.

@@ -104,10 +104,23 @@ extension PartitionLog {
         unsyncedFrom.min(now.nanoseconds, ordering: .relaxed)
     }
 
-    /// Writes the active indexes and syncs everything: the end of an orderly life.
+    /// Writes the active indexes and syncs everything: the end of an orderly life. Where there is no room for what saves a
+    /// scan, it fails, and the records are durable.
     package func close() throws(StorageError) {
-        try writeEnd(fileSystem)
-        try sync()
+        do throws(StorageError) {
+            try writeEnd(fileSystem)
+            try sync()
+        } catch {
+            guard case .file(let refusal) = error, refusal.kind == .noSpace else { throw error }
+            try syncRecords()
+            throw error
+        }
+    }
+
+    private func syncRecords() throws(StorageError) {
+        let view = view
+        let everything = SyncMark(view: view, end: view.end, bytes: 0, hasSnapshots: false, withActive: true)
+        try maintenanceTurn.withLock { _ throws(StorageError) in try syncFiles(everything) }
     }
 
     /// The same together with other logs: what this writes, and the mark for `endSync`, is for after the batch's commit.

@@ -117,6 +117,18 @@ extension Quorum {
         return false
     }
 
+    /// The peer knows no such request. A voter that cannot be asked beforehand whether it would vote is asked for its vote
+    /// (KIP-996).
+    package mutating func unsupported(_ id: UInt64, now: Instant) -> [Effect] {
+        let isQuestion = flights.contains { flight in
+            guard flight.id == id, case .vote(let vote) = flight.request else { return false }
+            return vote.isPreVote
+        }
+        guard isQuestion, role == .prospective, isCandidateToBe else { return failed(id, now: now) }
+        becomeCandidate(now)
+        return advance(now)
+    }
+
     /// A prospective candidate that cannot win goes back to where it came from.
     private mutating func endElection(_ now: Instant) {
         if state.leader != .none {
@@ -146,11 +158,16 @@ extension Quorum {
             if voters.voters.count == 1 { patience = now }
             return true
         }
-        for voter in voters.voters where voter.key.id != local.id && votes[voter.key.id] == nil {
+        for voter in voters.voters where voter.key.id != local.id && votes[voter.key.id] != true {
             guard mayAsk(voter.key.id) else { continue }
             send(.endEpoch(state.epoch, leader: local.id, successors: successors), to: voter.key.id)
         }
         return false
+    }
+
+    /// A leader that gave up has told all voters that can be reached, and those that can have heard it.
+    package var hasToldAll: Bool {
+        role != .resigned || voters.voters.allSatisfy { $0.key.id == local.id || votes[$0.key.id] != nil }
     }
 
     // MARK: Messages

@@ -203,6 +203,9 @@ extension Quorum {
 
     // MARK: Appending and committing
 
+    /// What is committed, once this leader has committed something of its own epoch.
+    package var committedInEpoch: Offset? { isLeader && highWatermark > epochStart ? highWatermark : nil }
+
     /// The leader's log goes on with `batch`, not yet durably; `voters` if it names them.
     package mutating func appended(_ batch: EntryBatch, voters: VoterSet? = nil, now: Instant) -> [Effect] {
         precondition(isLeader && batch.epoch == state.epoch, "only a leader appends, and in its epoch")

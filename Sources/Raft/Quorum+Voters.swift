@@ -51,6 +51,11 @@ extension Quorum {
         return advance(now)
     }
 
+    /// Why such a change would be refused now; nil if it would not be.
+    package func objection(to wanted: VoterChange, now: Instant) -> VoterChangeError? {
+        if case .failure(let refusal) = wanted == .name ? namedVoters : voters(after: wanted, now) { refusal.reason } else { nil }
+    }
+
     /// What is known of voters by their ids alone holds for them under their full names.
     mutating func nameFollowers(as voters: VoterSet) {
         for index in followers.indices where followers[index].key.directory == .zero {
@@ -62,7 +67,7 @@ extension Quorum {
     private var namedVoters: Result<VoterSet, ChangeRefusal> {
         guard isLeader else { return .failure(ChangeRefusal(reason: .notLeader)) }
         guard !voters.isDynamic else { return .failure(ChangeRefusal(reason: .unsupported)) }
-        guard highWatermark > epochStart, change == nil else { return .failure(ChangeRefusal(reason: .timedOut)) }
+        guard committedInEpoch != nil, change == nil else { return .failure(ChangeRefusal(reason: .timedOut)) }
         let named = voters.voters.map { voter in
             var voter = voter
             let directory = voter.key.id == local.id ? local.directory : progress(voter.key)?.directory
@@ -87,10 +92,9 @@ extension Quorum {
     private func voters(after wanted: VoterChange, _ now: Instant) -> Result<VoterSet, ChangeRefusal> {
         func refuse(_ reason: VoterChangeError) -> Result<VoterSet, ChangeRefusal> { .failure(ChangeRefusal(reason: reason)) }
         guard isLeader else { return refuse(.notLeader) }
+        guard committedInEpoch != nil, change == nil else { return refuse(.timedOut) }
         guard voters.isDynamic else { return refuse(.unsupported) }
-        guard highWatermark > epochStart, change == nil, voterHistory.latestOffset < highWatermark else {
-            return refuse(.timedOut)
-        }
+        guard voterHistory.latestOffset < highWatermark else { return refuse(.timedOut) }
         switch wanted {
         case .name: return refuse(.unsupported)
         case .add(let voter):

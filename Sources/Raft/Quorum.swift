@@ -33,7 +33,7 @@ package struct Quorum: Sendable {
         /// The snapshot is complete: it takes the place of the whole log.
         case install(SnapshotId)
 
-        /// Send, then call `receive(_:to:)` or `failed` once.
+        /// Send, then call `receive(_:to:)`, `failed` or `unsupported` once.
         case send(QuorumRequest, to: Destination, id: UInt64)
         case answer(QuorumAnswer, token: UInt64)
         /// Answer with entries from the offset on; `body` of the answer is to hold them.
@@ -266,6 +266,7 @@ package struct Quorum: Sendable {
         guard let index = flights.firstIndex(where: { $0.id == id }) else { return advance(now) }
         let flight = flights.remove(at: index)
         pauses[flight.peer] = now + settings.retryBackoff
+        if case .endEpoch = flight.request { votes[flight.peer] = false }
         if case .fetch = flight.request { asksElsewhere = true }
         if case .fetchSnapshot = flight.request { asksElsewhere = true }
         return advance(now)

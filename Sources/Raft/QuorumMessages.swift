@@ -67,12 +67,17 @@ package enum QuorumRequest: Hashable, Sendable {
         package var replica: ReplicaKey
         package var snapshot: SnapshotId
         package var position: Int
+        /// How many bytes the replica takes at a time.
+        package var bytesMax: Int
 
-        package init(epoch: LeaderEpoch, replica: ReplicaKey, snapshot: SnapshotId, position: Int) {
+        package init(
+            epoch: LeaderEpoch, replica: ReplicaKey, snapshot: SnapshotId, position: Int, bytesMax: Int = .max
+        ) {
             self.epoch = epoch
             self.replica = replica
             self.snapshot = snapshot
             self.position = position
+            self.bytesMax = bytesMax
         }
     }
 }
@@ -88,6 +93,8 @@ package enum QuorumError: Hashable, Sendable {
     case invalidVoterKey
     case invalidRequest
     case snapshotNotFound
+    /// The snapshot does not reach so far.
+    case positionOutOfRange
     /// Anything else; the request may be tried again.
     case other
 }

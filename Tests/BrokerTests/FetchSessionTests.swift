@@ -50,6 +50,30 @@ import WireProtocol
         }
     }
 
+    @Test func `a follower takes the place of a consumer where there is no room, and no consumer another's`() throws {
+        try withBroker(["max.incremental.fetch.session.cache.slots": "2"]) { broker in
+            let peer = try Peer(port: broker.port)
+            try peer.create("t")
+            // Each of the two loops has room for one.
+            let first = try peer.fetch("t", from: 0, epoch: 0).sessionId
+            #expect(first != 0)
+            #expect(try peer.fetch("t", from: 0, epoch: 0).sessionId == 0)
+            #expect(try peer.fetch("t", from: 0, epoch: 0, replica: 9).sessionId != 0)
+            #expect(try peer.fetch("t", from: 0, sessionId: first, epoch: 1).errorCode == .fetchSessionIdNotFound)
+            #expect(try peer.fetch("t", from: 0, epoch: 0, replica: 8).sessionId == 0, "nor does a follower another's")
+        }
+    }
+
+    @Test func `does not wait for more bytes than it may have`() throws {
+        try withBroker { broker in
+            let peer = try Peer(port: broker.port)
+            try peer.create("t")
+            _ = try peer.produce(batch(), to: "t")
+            let answer = try peer.fetch("t", from: 0, maxWait: 60_000, minBytes: .max, maxBytes: 10)
+            #expect(answer.responses[0].partitions[0].records.count > 0)
+        }
+    }
+
     @Test func `goes on without a session where there is no room for one`() throws {
         try withBroker(["max.incremental.fetch.session.cache.slots": "0"]) { broker in
             let peer = try Peer(port: broker.port)

@@ -60,6 +60,19 @@ import WireProtocol
         #expect(broker.seen.count == 1)
     }
 
+    @Test(arguments: [false, true])
+    func `a request that must not lose a field is not sent in a version without it`(isWhole: Bool) {
+        broker.on(VoteRequest.self, 0...1) { _, _ in .answer(VoteResponse()) }
+        let channel = open()
+        let box = Box<Result<VoteResponse, ChannelError>>()
+        let partition = VoteRequest.PartitionData { $0.preVote = true }
+        let request = VoteRequest { $0.topics = [VoteRequest.TopicData { $0.partitions = [partition] }] }
+        channel.send(request, timeout: .seconds(5), isWhole: isWhole) { box.values.append($0) }
+        world.loop.run()
+        #expect(box.only?.failure == (isWhole ? .unsupported(.vote) : nil))
+        #expect(broker.seen.count == (isWhole ? 1 : 2))
+    }
+
     @Test func `answers that arrive byte by byte are the same`() throws {
         world.network.pieceSize = 1
         var number = 0

@@ -231,6 +231,39 @@ import WireProtocol
         #expect(cluster.logs[0].map(\.header.baseSequence) == [0])
     }
 
+    @Test func `what was numbered behind a batch that is refused for good is numbered anew`() {
+        let cluster = FakeCluster()
+        cluster.announceProducerIds()
+        cluster.produceErrors = [.messageTooLarge, .outOfOrderSequenceNumber]
+        let producer = Producer(
+            cluster.client(),
+            settings {
+                $0.idempotence = .required
+                $0.batchBytes = 200
+            })
+        let boxes = send(["refused", "kept"].map { $0 + String(repeating: "x", count: 90) }, producer)
+        #expect(flush(producer, cluster))
+        #expect(boxes[0].only?.isSuccess == false && boxes[1].only?.isSuccess == true)
+        #expect(cluster.logs[0].map(\.header.producerId) == [102] && cluster.logs[0].map(\.header.baseSequence) == [0])
+    }
+
+    @Test func `what may be stored keeps its number when a later batch is refused for good`() {
+        let cluster = FakeCluster()
+        cluster.announceProducerIds()
+        cluster.produceErrors = [.requestTimedOut, .messageTooLarge, .outOfOrderSequenceNumber]
+        let producer = Producer(
+            cluster.client(),
+            settings {
+                $0.idempotence = .required
+                $0.batchBytes = 200
+            })
+        let boxes = send(["may be stored", "refused", "new"].map { $0 + String(repeating: "x", count: 90) }, producer)
+        #expect(flush(producer, cluster))
+        #expect(boxes.map { $0.only?.isSuccess } == [true, false, true])
+        let stored = cluster.logs[0].first { $0.header.producerId == 101 }
+        #expect(stored?.header.baseSequence == 0, "a copy of it that was stored is known again by its number")
+    }
+
     @Test func `a broker without producer ids is written to without, unless they are required`() {
         let cluster = FakeCluster()
         let producer = Producer(cluster.client(), settings { $0.idempotence = .automatic })

@@ -169,6 +169,32 @@ private struct World {
         #expect(world.controller.image.topic(named: "t")?.partitions[0]?.leader == NodeId(2))
     }
 
+    @Test func `a request makes no more when it has made a hundred thousand records, and none at all of a topic beyond`() throws {
+        var cluster = try ReplicatedCluster()
+        let decision = cluster.controller.createTopics(
+            CreateTopicsRequest {
+                $0.topics = ["a", "b", "c"].map { name in
+                    CreateTopicsRequest.CreatableTopic {
+                        $0.name = name
+                        $0.numPartitions = name == "a" ? 100_000 : 1
+                        $0.replicationFactor = 1
+                    }
+                }
+            })
+        #expect(decision.reply.topics.map(\.errorCode) == [.none, .policyViolation, .policyViolation])
+        cluster.commit(decision.records)
+        let growth = cluster.controller.createPartitions(
+            CreatePartitionsRequest {
+                $0.topics = ["a", "b"].map { name in
+                    CreatePartitionsRequest.CreatePartitionsTopic {
+                        $0.name = name
+                        $0.count = 100_001
+                    }
+                }
+            })
+        #expect(growth.reply.results.map(\.errorCode) == [.invalidPartitions, .unknownTopicOrPartition])
+    }
+
     @Test func `a topic named twice in one request is refused once`() throws {
         var world = try World()
         let topic = CreateTopicsRequest.CreatableTopic {

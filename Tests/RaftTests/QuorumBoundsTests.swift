@@ -92,6 +92,38 @@ import Testing
         #expect(told == [.voter(NodeId(2)), .voter(NodeId(3))])
     }
 
+    @Test func `a voter that cannot be asked whether it would vote is asked for its vote`() throws {
+        var quorum = Self.replica()
+        _ = quorum.start(now: Self.at(0))
+        func votes(_ effects: [Quorum.Effect]) -> [(vote: QuorumRequest.Vote, id: UInt64)] {
+            effects.compactMap { if case .send(.vote(let vote), _, let id) = $0 { (vote, id) } else { nil } }
+        }
+        let asked = votes(quorum.tick(now: Self.at(3000)))
+        #expect(asked.count == 2 && asked.allSatisfy(\.vote.isPreVote) && quorum.role == .prospective)
+        _ = quorum.failed(asked[0].id, now: Self.at(3001))
+        #expect(quorum.role == .prospective, "one that cannot be reached has not said that it cannot be asked")
+        _ = quorum.unsupported(asked[1].id, now: Self.at(3002))
+        #expect(quorum.role == .candidate && quorum.epoch == LeaderEpoch(2))
+        let real = votes(quorum.worked(now: Self.at(3003)))
+        #expect(real.count == 2 && real.allSatisfy { !$0.vote.isPreVote && $0.vote.epoch == LeaderEpoch(2) })
+    }
+
+    @Test func `a leader that gives up has told all when each other voter has heard it or cannot be reached`() throws {
+        var quorum = try Self.leader()
+        let told = quorum.resign(now: Self.at(4000)).compactMap { effect -> UInt64? in
+            if case .send(.endEpoch, _, let id) = effect { id } else { nil }
+        }
+        #expect(told.count == 2 && !quorum.hasToldAll)
+        _ = quorum.receive(QuorumAnswer(epoch: quorum.epoch, leader: .none), to: told[0], now: Self.at(4001))
+        #expect(!quorum.hasToldAll)
+        _ = quorum.failed(told[1], now: Self.at(4002))
+        #expect(quorum.hasToldAll)
+        let again = quorum.tick(now: Self.at(4100)).contains { effect in
+            if case .send(.endEpoch, to: .voter(NodeId(3)), _) = effect { true } else { false }
+        }
+        #expect(again, "who could not be reached is told again")
+    }
+
     @Test(arguments: [ReplicaKey(id: NodeId(2)), ReplicaKey(id: NodeId(2), directory: Uuid(high: 9, low: 9))])
     func `a voter is removed by its very folder`(named: ReplicaKey) throws {
         var quorum = try Self.leader()

@@ -101,6 +101,19 @@ import Testing
         #expect(StopDuringStart.run(seed: 1).isEmpty)
     }
 
+    @Test func `a stop without room to note it is one in order, and loses nothing`() {
+        let outcome = StopOnFullDisk.run(seed: 1, free: [0, 1, 30, 100, 300, 1000, 100_000])
+        #expect(outcome.violations.isEmpty)
+        #expect((1..<7).contains(outcome.noted), "none is noted without room, and one is with enough")
+    }
+
+    @Test func `a node whose metadata log fails ends by itself, and one that has no room waits`() throws {
+        let failed = try #require(MetadataFailure.follower(isFull: false))
+        #expect(failed.ended && !failed.otherEnded)
+        let full = try #require(MetadataFailure.follower(isFull: true))
+        #expect(!full.ended && !full.otherEnded)
+    }
+
     @Test func `an idle node writes no-op records only where their interval is given`() {
         let batch = 61 + 10
         #expect(Idleness.growth([]) == 0)

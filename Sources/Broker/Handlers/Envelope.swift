@@ -1,12 +1,14 @@
 // Requests of clients that the active controller decides, when it is another node (KIP-590): the broker puts the frame as it came
 // into an Envelope; the controller answers it as if it had come there, and the broker passes that answer on.
 //
-// On the controller's side an enveloped request is a call like any other; its answer goes into the envelope's.
+// On the controller's side an enveloped request is a call like any other; its answer goes into the envelope's. One that says that
+// this controller decides no more does not: the envelope says so instead, and the broker asks the next controller.
 
 internal import Basics
-internal import Bytes
+package import Bytes
+internal import Configuration
 internal import Environment
-internal import WireProtocol
+package import WireProtocol
 
 enum Forwarding {
     /// How long a broker looks for the controller.
@@ -19,7 +21,10 @@ enum Forwarding {
         .listPartitionReassignments,
     ]
 
-    /// Sends the request in `frame` to the active controller. `decide`: what to do if that turns out to be this node.
+    /// Whether another node decides, or may before the answer is there. This node's own controller is asked in the same way then.
+    static func isDue(_ broker: Broker) -> Bool { broker.node.hasQuorumPeers || !broker.isActiveController }
+
+    /// Sends the request in `frame` to the active controller, wherever that is, until one has decided.
     static func forward(_ frame: ByteSlice, _ call: Call) {
         let request = EnvelopeRequest {
             $0.requestData = ByteSlice(frame.array)
@@ -52,14 +57,7 @@ enum Forwarding {
 extension EnvelopeRequest: ControllerRequest {
     func decide(on driver: MetadataDriver, completion: @escaping (Result<Response, MetadataFailure>) -> Void) {
         guard let open = driver.outlets.openEnvelope else { return completion(.failure(.stopped)) }
-        open(requestData) { data in
-            completion(
-                .success(
-                    Response {
-                        $0.responseData = data
-                        $0.errorCode = data == nil ? .invalidRequest : .none
-                    }))
-        }
+        open(requestData) { completion(.success($0)) }
     }
 
     func refusal(_ code: ErrorCode) -> Response { Response { $0.errorCode = code } }
@@ -69,19 +67,19 @@ extension EnvelopeRequest: ControllerRequest {
 /// An enveloped request under way. Owner: the controller's loop.
 final class EnvelopedRequest: CallSink {
     private let shard: Shard
-    private var completion: ((ByteSlice?) -> Void)?
+    private var completion: ((EnvelopeResponse) -> Void)?
 
-    init(_ shard: Shard, _ completion: @escaping (ByteSlice?) -> Void) {
+    init(_ shard: Shard, _ completion: @escaping (EnvelopeResponse) -> Void) {
         self.shard = shard
         self.completion = completion
     }
 
-    /// Answers the request in `frame` as the clients' listener would; nil if that cannot be.
+    /// Answers the request in `frame` as the clients' listener would.
     func begin(_ frame: ByteSlice) {
         var reader = ByteReader(frame)
         guard let header = try? RequestHeader(from: &reader), let key = header.apiKey, let api = ApiTable[key],
             Forwarding.keys.contains(key), api.versions.contains(header.requestApiVersion)
-        else { return end(nil) }
+        else { return end(EnvelopeResponse { $0.errorCode = .invalidRequest }) }
         let nowhere = SocketAddress(host: "", port: 0)
         let context = RequestContext(
             apiKey: key, version: header.requestApiVersion, correlationId: header.correlationId,
@@ -96,10 +94,10 @@ final class EnvelopedRequest: CallSink {
         }
     }
 
-    private func end(_ data: ByteSlice?) {
+    private func end(_ response: EnvelopeResponse) {
         let completion = completion
         self.completion = nil
-        completion?(data)
+        completion?(response)
     }
 
     var isClosed: Bool { completion == nil }
@@ -108,14 +106,52 @@ final class EnvelopedRequest: CallSink {
         var bytes: [UInt8] = []
         for case .bytes(let slice) in pieces { bytes += slice.array }
         // Without the length before it.
-        end(ByteSlice(Array(bytes.dropFirst(4))))
+        end(EnvelopeResponse(ByteSlice(Array(bytes.dropFirst(4))), to: call.context.apiKey, call.version))
     }
 
-    func close(_ reason: String) { end(nil) }
+    func close(_ reason: String) { end(EnvelopeResponse { $0.errorCode = .invalidRequest }) }
     var patience: Duration { .zero }
     func mute(for delay: Duration) {}
     func hold() {}
     func endHold() {}
     func parked(_ call: Call) {}
     func unparked(_ call: Call) {}
+}
+
+extension EnvelopeResponse {
+    /// The envelope for an answer without its length. One that says that this controller decides no more, or this replica leads
+    /// the quorum no more, is for nobody: the envelope says so, and the broker that sent it asks again elsewhere.
+    package init(_ answer: ByteSlice, to key: ApiKey, _ version: Int16) {
+        self.init {
+            var reader = ByteReader(answer)
+            let header = try? ResponseHeader(from: &reader, version: key.responseHeaderVersion(version))
+            let fields = header.flatMap { _ in try? EnvelopeResponse.dump(key.responseType, &reader, version) }
+            if let fields, fields.tells(.notController) || fields.tells(.notLeaderOrFollower) {
+                $0.errorCode = .notController
+            } else {
+                $0.responseData = answer
+            }
+        }
+    }
+
+    private static func dump<Body: Message>(
+        _ type: Body.Type, _ reader: inout ByteReader, _ version: Int16
+    ) throws(DecodeError) -> FieldDump {
+        try Body(checking: &reader, version: version).dump(version: version)
+    }
+}
+
+extension FieldDump {
+    /// Whether any error of the message is `code`.
+    fileprivate func tells(_ code: ErrorCode) -> Bool {
+        entries.contains { entry in
+            switch entry.value {
+            case .integer(let number): entry.name == "errorCode" && number == Int64(code.rawValue)
+            case .object(let inner): inner.tells(code)
+            case .array(let elements):
+                elements.contains { if case .object(let inner) = $0 { inner.tells(code) } else { false } }
+            default: false
+            }
+        }
+    }
 }

@@ -71,6 +71,10 @@ enum QuorumHandler {
         guard isOfThisCluster(request.clusterId, call) else {
             return call.answer(FetchSnapshotResponse { $0.errorCode = .inconsistentClusterId })
         }
+        let named = request.topics.first.flatMap { topic in topic.partitions.first.map { (topic.name, $0.partition) } }
+        if let named, TopicPartition(named.0, named.1) != MetadataStore.partition {
+            return call.answer(FetchSnapshotResponse(unknown: named.0, named.1))
+        }
         ask(call, { _ in request.decoded() }) { answer, bytes, leader in
             guard let answer else { return FetchSnapshotResponse { $0.errorCode = .invalidRequest } }
             var response = FetchSnapshotResponse(answer, bytes)

@@ -31,6 +31,23 @@ final class Peer {
 
     deinit { Glibc.close(socket) }
 
+    /// A port that nobody listens on.
+    static func freePort() throws -> UInt16 {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { Glibc.close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
+            guard let base = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return Int32(-1) }
+            guard unsafe bind(socket, base, length) == 0 else { return Int32(-1) }
+            return unsafe getsockname(socket, base, &length)
+        }
+        guard result == 0 else { throw TestFailure("no port is free") }
+        return UInt16(bigEndian: address.sin_port)
+    }
+
     func patience(milliseconds: Int) {
         var time = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
         _ = unsafe setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))

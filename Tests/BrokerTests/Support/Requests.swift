@@ -110,13 +110,13 @@ extension Peer {
 
     func fetch(
         _ topic: String, from offset: Int64, sessionId: Int32 = 0, epoch: Int32 = -1, names: Bool = true,
-        maxWait: Int32 = 0, forget: Bool = false
+        maxWait: Int32 = 0, minBytes: Int32 = 1, maxBytes: Int32 = 1 << 20, forget: Bool = false, replica: Int32 = -1
     ) throws -> FetchResponse {
         let request = FetchRequest {
-            $0.replicaId = -1
+            $0.replicaId = replica
             $0.maxWaitMs = maxWait
-            $0.minBytes = 1
-            $0.maxBytes = 1 << 20
+            $0.minBytes = minBytes
+            $0.maxBytes = maxBytes
             $0.sessionId = sessionId
             $0.sessionEpoch = epoch
             if names {

@@ -37,6 +37,10 @@ final class TestBroker {
     private let real: RealEnvironment
     private let broker: Broker
     let port: UInt16
+    /// The epoch of its registration.
+    var epoch: Int64 { broker.brokerEpoch }
+    /// Of all listeners, those for controllers first.
+    var ports: [UInt16] { broker.addresses.map(\.port) }
 
     init(folder: String, _ settings: [String: String] = [:]) throws {
         var values = [
