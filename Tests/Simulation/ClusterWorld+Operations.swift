@@ -55,7 +55,7 @@ extension ClusterWorld {
         let partition = partitions[extra.number(in: 0...partitions.count - 1)]
         switch extra.number(in: 0...9) {
         case 0, 1: deleteRecords(of: partition)
-        case 2, 3: changeMinimum(of: partition.topic)
+        case 2, 3: changeMinimum(of: topicWithEligible ?? partition.topic)
         case 4: throttle(partition)
         case 5: unthrottle()
         default: relocate(partition)
@@ -67,6 +67,14 @@ extension ClusterWorld {
         let end = Int(oracle.end(of: partition))
         let offset = extra.chance(30) ? nil : Int64(extra.number(in: 0...end))
         administrator.begin(.deleteRecords(partition, before: offset))
+    }
+
+    /// The first topic of which somebody is eligible to lead.
+    private var topicWithEligible: String? {
+        administrator.partitions.first { partition in
+            let state = newest?.topic(named: partition.topic)?.partitions[partition.partition]
+            return state.map { !$0.eligibleLeaders.isEmpty } ?? false
+        }?.topic
     }
 
     /// Never below what the world promises. Who was eligible is so no more (KIP-966): until enough are in sync, one that ends and
