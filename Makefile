@@ -11,7 +11,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 RELEASE := --configuration release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked
 BINARY := .build/release/martlet
 SEEDS ?= 1000
-SEED ?= 1
+# The first seed of `make simulate`; another each time, and printed.
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d " ")
 FUZZ_SECONDS ?= 60
 
 .PHONY: help

@@ -130,6 +130,19 @@ extension Broker {
             incarnation: replicas.incarnation, logger: logger, outlets: outlets)
     }
 
+    /// Names what the metadata hold that this release does not know. It is kept, and goes with nothing.
+    func tellOfUnknown(_ image: ClusterImage) {
+        let known = Set(SupportedFeatures.all.map(\.name))
+        for (name, level) in image.features.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
+            logger.warning("metadata", "kept a feature that is not known", [("feature", name), ("level", "\(level)")], isEvery: true)
+        }
+        for topic in image.topics.values.map(\.name).sorted() {
+            for key in image.configuration(.topic, topic).keys.sorted() where KeyTable.topic[key] == nil {
+                logger.warning("metadata", "kept a setting that is not known", [("topic", topic), ("key", key)], isEvery: true)
+            }
+        }
+    }
+
     /// What clients are told of the quorum follows its voters.
     private func noteKraftVersion() {
         guard let driver = withState({ $0.driver })?.value else { return }
@@ -177,6 +190,7 @@ extension Broker {
         }
         for connection in held { connection.transport.confinement.post { self.admit(connection) } }
         tellOfOffline()
+        tellOfUnknown(image)
         assignDirectories()
         serve()
         // The start's own turn ends first.

@@ -64,6 +64,7 @@ package final class Broker: Sendable {
         var kraftVersion: Int16 = 1
         var listeners: [any ListeningSocket] = []
         var connections = 0
+        var connectionsByHost: [String: Int] = [:]
         var held: [HeldConnection] = []
         var brokerEpoch: Int64 = -1
         /// Clients are answered.
@@ -108,24 +109,43 @@ package final class Broker: Sendable {
     }
 
     /// The value of a broker's key that may be changed while it runs: its own, the cluster's, else the file's.
-    func dynamicInt(_ key: String) -> Int {
+    func dynamicInt(_ key: String) -> Int { dynamic(key).flatMap(wholeNumber) ?? node.int(key) }
+
+    private func dynamic(_ key: String) -> String? {
         let image = state.withLock { $0.view.image }
-        let dynamic = image.configuration(.broker, String(node.nodeId))[key] ?? image.configuration(.broker, "")[key]
-        return dynamic.flatMap(wholeNumber) ?? node.int(key)
+        return image.configuration(.broker, String(node.nodeId))[key] ?? image.configuration(.broker, "")[key]
     }
 
     // MARK: Connections
 
-    func admitConnection() -> Bool {
+    func admitConnection(from host: String) -> Bool {
         let limit = dynamicInt("max.connections")
+        let hostLimit = connectionsMax(of: host)
         return state.withLock { state in
-            guard state.connections < limit else { return false }
+            guard state.connections < limit, state.connectionsByHost[host, default: 0] < hostLimit else { return false }
             state.connections += 1
+            state.connectionsByHost[host, default: 0] += 1
             return true
         }
     }
 
-    func releaseConnection() { state.withLock { $0.connections -= 1 } }
+    /// The limit of one address: its own, as `address:count`, else that of all.
+    private func connectionsMax(of host: String) -> Int {
+        let key = "max.connections.per.ip.overrides"
+        for entry in splitList(dynamic(key) ?? node[key] ?? "") {
+            guard let colon = entry.lastIndex(of: ":"), entry[..<colon] == host else { continue }
+            if let count = wholeNumber(String(entry[entry.index(after: colon)...])) { return count }
+        }
+        return dynamicInt("max.connections.per.ip")
+    }
+
+    func releaseConnection(from host: String) {
+        state.withLock { state in
+            state.connections -= 1
+            let left = state.connectionsByHost[host, default: 1] - 1
+            state.connectionsByHost[host] = left > 0 ? left : nil
+        }
+    }
 
     /// Where clients of the listener that `context` came in by reach `broker`.
     func endpoint(of broker: BrokerImage, for context: RequestContext) -> BrokerImage.Endpoint? {

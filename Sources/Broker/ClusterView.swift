@@ -5,6 +5,7 @@ internal import Basics
 internal import ClusterImage
 internal import Configuration
 internal import Replication
+internal import WireProtocol
 
 /// A topic as the data path uses it.
 final class TopicView: Sendable {
@@ -21,6 +22,11 @@ final class TopicView: Sendable {
 
     var name: String { image.name }
     var id: Uuid { image.id }
+
+    /// Why `node` cannot serve a partition that it has no replica of: the replica's log failed, or is somewhere else.
+    func absence(of index: Int32, at node: NodeId) -> ErrorCode {
+        image.partitions[index]?.replicas.contains(node) ?? false ? .kafkaStorageError : .notLeaderOrFollower
+    }
 }
 
 /// The cluster as of one committed offset.

@@ -36,17 +36,24 @@ package final class Logger: Sendable {
         write(.info, component, text, pairs)
     }
 
-    package func warning(_ component: String, _ text: String, _ pairs: [(String, String)] = []) {
-        write(.warning, component, text, pairs)
+    /// `isEvery`: each line counts, however many there are, as what is said of data once.
+    package func warning(
+        _ component: String, _ text: String, _ pairs: [(String, String)] = [], isEvery: Bool = false
+    ) {
+        write(.warning, component, text, pairs, isEvery: isEvery)
     }
 
-    package func error(_ component: String, _ text: String, _ pairs: [(String, String)] = []) {
-        write(.error, component, text, pairs)
+    /// The same for an error.
+    package func error(_ component: String, _ text: String, _ pairs: [(String, String)] = [], isEvery: Bool = false) {
+        write(.error, component, text, pairs, isEvery: isEvery)
     }
 
-    private func write(_ level: Level, _ component: String, _ text: String, _ pairs: [(String, String)]) {
+    private func write(
+        _ level: Level, _ component: String, _ text: String, _ pairs: [(String, String)], isEvery: Bool = false
+    ) {
         let time = clock.wallClock
-        guard let dropped = admit(component + " " + text, second: time.milliseconds / 1000) else { return }
+        let kind = component + " " + text
+        guard let dropped = isEvery ? 0 : admit(kind, second: time.milliseconds / 1000) else { return }
         var line = "\(Logger.spelled(time)) \(level.rawValue) \(component) \(text)"
         for (key, value) in pairs { line += " \(key)=\(Logger.quoted(value))" }
         if dropped > 0 { line += " left_out=\(dropped)" }

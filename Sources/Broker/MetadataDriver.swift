@@ -256,7 +256,9 @@ final class MetadataDriver {
             case .removeTopic(let topic): touched.topics.insert(topic.topicId)
             case .config(let config) where config.resourceType == ConfigurationResource.Kind.topic.rawValue:
                 if let id = controller.image.topicIds[config.resourceName] { touched.topics.insert(id) }
-            case .config, .endTransaction: touched.everything = true
+            case .clearElr(let clear) where !clear.topicName.isEmpty:
+                if let id = controller.image.topicIds[clear.topicName] { touched.topics.insert(id) }
+            case .clearElr, .config, .endTransaction: touched.everything = true
             default: break
             }
         }

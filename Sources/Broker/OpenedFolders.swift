@@ -180,6 +180,36 @@ struct OpenedFolders {
         return identities
     }
 
+    /// Gives the folders without an identity one beside the others; answers their paths. That of the metadata cannot be made
+    /// anew beside others: what the node knew and voted is gone.
+    static func formatOthers(
+        _ found: [(folder: LogFolder, identity: MetaProperties?)], _ environment: Environment, _ node: NodeConfiguration,
+        cluster: String
+    ) throws(StartFailure) -> [String] {
+        let formatted = found.filter { $0.identity != nil }
+        let known = try check(formatted.map(\.identity), formatted.map(\.folder), node)
+        if known[0].clusterId != cluster {
+            throw .refused("\(formatted[0].folder.path) belongs to cluster \(known[0].clusterId), and \(cluster) was asked for")
+        }
+        let empty = found.filter { $0.identity == nil }.map(\.folder)
+        if let lost = empty.first(where: { $0.path == metadataPath(node) }) {
+            throw .refused("\(lost.path), the folder of the metadata, is not formatted, but others are; nothing was changed")
+        }
+        try requireUnused(empty)
+        var random = RandomSourceGenerator(environment.random)
+        do throws(StorageError) {
+            for folder in empty {
+                try folder.syncName()
+                let identity = MetaProperties(
+                    clusterId: cluster, nodeId: NodeId(node.nodeId), directoryId: Uuid.random(using: &random))
+                try identity.write(to: folder.path, folder.fileSystem)
+            }
+        } catch {
+            throw .storage(error)
+        }
+        return empty.map(\.path)
+    }
+
     private static func write(
         _ identities: [MetaProperties], to folders: [LogFolder], metadata index: Int, _ voters: VotersRecord?,
         _ records: [VersionedRecord], at time: Timestamp

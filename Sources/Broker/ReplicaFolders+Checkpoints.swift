@@ -1,6 +1,7 @@
 // What the checkpoints of each log folder say of the logs in it.
 
 internal import Basics
+internal import Environment
 internal import Log
 internal import Replication
 internal import Synchronization
@@ -10,6 +11,27 @@ extension ReplicaFolders {
     func writeCheckpoints() throws(StorageError) {
         guard state.withLock({ !$0.isClosed }) else { return }
         try eachOnline { folder throws(StorageError) in try folder.write { self.checkpoints(of: folder) } }
+    }
+
+    /// Segments were sealed and synced: what lies in them is to be below the recovery points on disk before long, so that
+    /// damage of it is not taken for the torn end of a log. Many rolls share a write.
+    func checkpointSoon() {
+        guard !isCheckpointDue.exchange(true, ordering: .relaxed) else { return }
+        let (loop, pool) = (environment.loops[0], environment.pool)
+        loop.post { [weak self] in
+            _ = loop.schedule(at: loop.now + .seconds(1)) { [weak self] in
+                pool.run { [weak self] in self?.writeDueCheckpoints() }
+            }
+        }
+    }
+
+    private func writeDueCheckpoints() {
+        isCheckpointDue.store(false, ordering: .relaxed)
+        do throws(StorageError) {
+            try writeCheckpoints()
+        } catch {
+            logger.error("log", "cannot write checkpoints", [("reason", "\(error)")])
+        }
     }
 
     /// The same for one folder.

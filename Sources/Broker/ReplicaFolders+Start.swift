@@ -17,6 +17,9 @@ extension ReplicaFolders {
 
     private func loadAll(of folder: LogFolder, _ image: ClusterImage) throws(StorageError) {
         let checkpoints = try folder.readCheckpoints()
+        if let lost = checkpoints.lost {
+            logger.warning("log", "recovery points are lost, all is scanned", [("reason", "\(lost)")], isEvery: true)
+        }
         for path in try folder.retired() { maintenance.remove(folder: path, after: .zero) }
         let partitions = try folder.partitions().filter { $0 != MetadataStore.partition }
         var configurations: [String: TopicConfiguration] = [:]
@@ -56,8 +59,14 @@ extension ReplicaFolders {
             state.withLock { $0.replicas[id] = (replica, folder) }
         } catch {
             let failed = Failed(reason: error, topicId: topic.id, folder: folder, checkpoints: checkpoints)
-            state.withLock { $0.failed[id] = failed }
-            logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")])
+            state.withLock { state in
+                state.failed[id] = failed
+                guard !folder.standing.isOffline else { return }
+                // As of a folder that is lost: another replica leads, or none (KIP-858).
+                state.unassigned.append(
+                    ReplicaDirectory(topicId: topic.id, partition: id.partition, directory: BrokerImage.lostDirectory))
+            }
+            logger.error("log", "quarantined", [("partition", "\(id)"), ("reason", "\(error)")], isEvery: true)
         }
     }
 

@@ -61,6 +61,8 @@ final class ReplicaFolders: Sendable {
     let onLateLead = Mutex<(@Sendable () -> Void)?>(nil)
     /// One for each folder.
     let syncs: [SyncQueue]
+    /// A write of checkpoints is on its way.
+    let isCheckpointDue = Atomic(false)
 
     init(
         folders: [LogFolder], directoryIds: [Uuid], unopened: [String], metadata: PartitionLog,
@@ -256,15 +258,25 @@ final class ReplicaFolders: Sendable {
                 [
                     ("partition", "\(id)"), ("end", "\(log.endOffset)"),
                     ("bytes", "\(loader.recovery.truncatedBytes)"), ("fault", "\(fault)"),
-                ])
+                    ("kept", loader.recovery.kept.sorted().joined(separator: ",")),
+                ], isEvery: true)
+        } else if !loader.recovery.kept.isEmpty {
+            logger.warning(
+                "log", "cut behind a hole",
+                [
+                    ("partition", "\(id)"), ("end", "\(log.endOffset)"),
+                    ("bytes", "\(loader.recovery.truncatedBytes)"),
+                    ("kept", loader.recovery.kept.sorted().joined(separator: ",")),
+                ], isEvery: true)
         }
         return Partition(
             id: id, topicId: topicId, log: log, folder: folder.standing,
             highWatermark: checkpoints.highWatermarks[id] ?? log.startOffset,
-            onRoll: { [pool = environment.pool, logger] log in
-                pool.run {
+            onRoll: { [pool = environment.pool, logger, weak self] log in
+                pool.run { [weak self] in
                     do throws(StorageError) {
                         try log.syncSealed()
+                        self?.checkpointSoon()
                     } catch {
                         logger.error("log", "cannot sync", [("partition", "\(id)"), ("reason", "\(error)")])
                     }

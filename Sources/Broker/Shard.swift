@@ -100,7 +100,7 @@ final class Shard {
     // MARK: Connections
 
     func accept(_ transport: any Transport, listener: String) {
-        guard !isEnding, broker.admitConnection() else { return transport.close() }
+        guard !isEnding, broker.admitConnection(from: transport.remoteAddress.host) else { return transport.close() }
         counters.connectionsAccepted += 1
         let connection = Connection(
             transport, shard: self, listener: listener, number: counters.connectionsAccepted)
@@ -110,7 +110,7 @@ final class Shard {
 
     func removed(_ connection: Connection) {
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        broker.releaseConnection()
+        broker.releaseConnection(from: connection.transport.remoteAddress.host)
         if isEnding, connections.isEmpty { finishEnding() }
     }
 

@@ -7,12 +7,13 @@ package import Log
 
 /// The storage of a node that does not run.
 package enum Storage {
-    /// Gives the empty log folders of `node` an identity in the cluster `clusterId`. Returns false when all of them have
-    /// one already and `ignoresFormatted` is set throws when any has one otherwise, or is not empty, or is in use.
+    /// Gives the empty log folders of `node` an identity in the cluster `clusterId`; answers their paths. Throws when one has
+    /// an identity already, unless `ignoresFormatted` is set: then the others get theirs, as after the loss of a disk. Throws
+    /// when one without is not empty, or is in use.
     package static func format(
         _ environment: Environment, _ node: NodeConfiguration, clusterId: String, formation: Formation,
         ignoresFormatted: Bool
-    ) throws(StartFailure) -> Bool {
+    ) throws(StartFailure) -> [String] {
         if let configured = node["cluster.id"], configured != clusterId {
             throw .refused("cluster.id is \(configured) in the configuration, and \(clusterId) was asked for")
         }
@@ -24,14 +25,11 @@ package enum Storage {
             guard ignoresFormatted else {
                 throw .refused("\(folders[index].path) is formatted already; --ignore-formatted leaves it as it is")
             }
-            guard identities.allSatisfy({ $0 != nil }) else {
-                throw .refused("some log folders are formatted and others are not; nothing was changed")
-            }
-            return false
+            return try OpenedFolders.formatOthers(found, environment, node, cluster: clusterId)
         }
         try OpenedFolders.requireUnused(folders)
         _ = try OpenedFolders.format(folders, environment: environment, node: node, cluster: clusterId, formation)
-        return true
+        return folders.map(\.path)
     }
 
     /// Whose data is in a log folder; nil in `identity` where the folder is not formatted, or not there.

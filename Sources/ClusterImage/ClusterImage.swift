@@ -127,8 +127,7 @@ package struct ClusterImage: Sendable, Equatable {
         let ids = name.isEmpty ? Array(topics.keys) : topicIds[name].map { [$0] } ?? []
         for id in ids {
             for index in topics[id]?.partitions.keys.sorted() ?? [] {
-                topics[id]?.partitions[index]?.eligibleLeaders = []
-                topics[id]?.partitions[index]?.lastKnownEligible = []
+                topics[id]?.partitions[index]?.clearEligible()
             }
         }
     }

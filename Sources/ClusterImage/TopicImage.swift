@@ -49,6 +49,13 @@ package struct PartitionImage: Hashable, Sendable {
         partitionEpoch += 1
     }
 
+    /// Forgets who may be elected out of sync (KIP-966): a change like any other, with a partition epoch of its own.
+    mutating func clearEligible() {
+        guard !eligibleLeaders.isEmpty || !lastKnownEligible.isEmpty else { return }
+        (eligibleLeaders, lastKnownEligible) = ([], [])
+        partitionEpoch += 1
+    }
+
     /// The folder of the replica on `broker`; nil if it is not assigned, as far as the records say.
     package func directory(of broker: NodeId) -> Uuid? {
         guard let position = replicas.firstIndex(of: broker), position < directories.count else { return nil }
@@ -125,7 +132,7 @@ package struct BrokerImage: Hashable, Sendable {
     package var isCordoned: Bool { cordoned.map { !directories.isEmpty && directories.allSatisfy($0.contains) } ?? false }
 
     /// Reserved ids of folders (KIP-858): of a replica that is in one that is lost, or in any while a cluster migrates.
-    private static let lostDirectory = Uuid(high: 0, low: 1)
+    package static let lostDirectory = Uuid(high: 0, low: 1)
     private static let migratingDirectory = Uuid(high: 0, low: 2)
 
     /// Whether a replica in the folder `directory` can serve; one that is not assigned can.

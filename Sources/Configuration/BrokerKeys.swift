@@ -71,8 +71,8 @@ socket.send.buffer.bytes | int | 102400 | | r | pointless | The kernel's send bu
 socket.receive.buffer.bytes | int | 102400 | | r | pointless | The kernel's receive buffer; the kernel sizes it by itself.
 socket.listen.backlog.size | int | 50 | 1.. | r | pointless | Connections that may wait to be accepted.
 max.connections | int | 2147483647 | 0.. | b | works | The most connections of this node.
-max.connections.per.ip | int | 2147483647 | 0.. | b | later | The most connections from one address.
-max.connections.per.ip.overrides | string | "" | | b | later | Other limits for some addresses.
+max.connections.per.ip | int | 2147483647 | 0.. | b | works | The most connections from one address.
+max.connections.per.ip.overrides | string | "" | | b | works | Other limits for some addresses.
 max.connection.creation.rate | int | 2147483647 | 0.. | b | later | The most new connections a second.
 connections.max.idle.ms | long | 600000 | | r | works | An idle connection is closed after so long.
 connection.failed.authentication.delay.ms | int | 100 | 0.. | r | later | The wait before a refused connection closes.

@@ -40,7 +40,8 @@ extension Controller {
         return records
     }
 
-    /// Decides an AssignReplicasToDirs request (KIP-858). A replica in a folder that failed leaves the in-sync set.
+    /// Decides an AssignReplicasToDirs request (KIP-858). A replica in a folder that failed leaves the
+    /// in-sync set; one that is in a sound folder again may lead.
     package func assignReplicas(
         _ request: AssignReplicasToDirsRequest
     ) -> Decision<AssignReplicasToDirsResponse> {
@@ -83,7 +84,8 @@ extension Controller {
         guard let partition = topic.partitions[index] else { return .unknownTopicOrPartition }
         guard partition.replicas.contains(broker.id) else { return .notLeaderOrFollower }
         let isLost = !broker.isOnline(folder)
-        var change = change(of: partition, topic, BrokerChange(removed: isLost ? broker.id : nil))
+        let moved = (broker: broker.id, folder: folder)
+        var change = change(of: partition, topic, BrokerChange(removed: isLost ? broker.id : nil, moved: moved))
         change.directories[broker.id] = folder
         if isLost { change.inSync.removeAll { $0 == broker.id } }
         if let record = record(of: change, topic, index) { records.append(record) }

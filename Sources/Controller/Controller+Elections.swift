@@ -19,6 +19,8 @@ extension Controller {
         var uncleanlyStopped: NodeId?
         /// It stays in sync where there is no other replica: none could have more.
         var staysAlone = false
+        /// Its replica is in this folder from now on.
+        var moved: (broker: NodeId, folder: Uuid)?
     }
 
     // MARK: Events
@@ -102,7 +104,8 @@ extension Controller {
         let minimum = layers["min.insync.replicas"].flatMap { wholeNumber($0) } ?? 1
         let acceptable = partition.replicas.filter { id in
             guard id != broker.removed, id != broker.uncleanlyStopped, let registered = image.brokers[id] else { return false }
-            return (id == broker.added || isActive(id)) && registered.isOnline(partition.directory(of: id))
+            let folder = id == broker.moved?.broker ? broker.moved?.folder : partition.directory(of: id)
+            return (id == broker.added || isActive(id)) && registered.isOnline(folder)
         }
         let level = image.level(of: "metadata.version")
         let context = PartitionChangeContext(

@@ -19,7 +19,7 @@ package enum SupportedFeatures {
 
     /// Features that clients are told of: those whose APIs are served.
     package static let announced: Set<String> = [
-        "metadata.version", "kraft.version", "eligible.leader.replicas.version",
+        "metadata.version", "kraft.version", "eligible.leader.replicas.version", "group.version",
     ]
 
     /// The same as a broker of this release says it.

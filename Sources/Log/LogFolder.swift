@@ -155,14 +155,23 @@ package final class LogFolder: Sendable {
         package var highWatermarks: [TopicPartition: Offset] = [:]
         package var startOffsets: [TopicPartition: Offset] = [:]
         package var cleanedOffsets: [TopicPartition: Offset] = [:]
+        /// What is wrong with the file of the recovery points, which are not known then.
+        package var lost: StorageError?
 
         package init() {}
     }
 
-    /// Reads the checkpoints. A missing file says nothing; a damaged one is an error, for it must not be taken as zero.
+    /// Reads the checkpoints. A missing file says nothing; a damaged one is an error, for it must not be taken as
+    /// zero. Without recovery points all is scanned, which is no harm.
     package func readCheckpoints() throws(StorageError) -> Checkpoints {
         var found = Checkpoints()
-        found.recoveryPoints = try read(LogFolder.recoveryPoints)
+        do throws(StorageError) {
+            found.recoveryPoints = try read(LogFolder.recoveryPoints)
+        } catch {
+            // Without them more is scanned.
+            guard case .malformed = error else { throw error }
+            found.lost = error
+        }
         found.highWatermarks = try read(LogFolder.highWatermarks)
         found.startOffsets = try read(LogFolder.startOffsets)
         found.cleanedOffsets = try read(LogFolder.cleanedOffsets)
@@ -170,7 +179,12 @@ package final class LogFolder: Sendable {
     }
 
     private func read(_ name: String) throws(StorageError) -> [TopicPartition: Offset] {
-        try CheckpointFile.readOffsets(path + "/" + name, fileSystem) ?? [:]
+        do throws(StorageError) {
+            return try CheckpointFile.readOffsets(path + "/" + name, fileSystem) ?? [:]
+        } catch {
+            guard case .malformed(let path, let reason) = error else { throw error }
+            throw .malformed(path: path, reason: "\(reason); `martlet log repair` makes it anew")
+        }
     }
 
     /// Writes what `collect` says; it is asked when the turn has come, so that no older state follows a newer one.

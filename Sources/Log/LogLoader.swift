@@ -2,8 +2,8 @@
 //
 // After a clean stop everything is believed; only the batches behind the last index entry are read. Otherwise every
 // segment that reaches to the recovery point is scanned with its checksums, its indexes are built anew, and a log
-// whose last written part is torn ends before the tear. Below the recovery point a bad batch is corruption, which is
-// reported and never taken as the end of the log (durability rule 3).
+// whose last written part is torn ends before the tear; what is cut off is kept beside it (`KeptFiles`). Below the recovery
+// point a bad batch is corruption, which is reported and never taken as the end of the log (durability rule 3).
 
 package import Basics
 internal import Bytes
@@ -19,6 +19,8 @@ package struct LogRecovery: Hashable, Sendable {
     package var truncatedBytes = 0
     /// Why they were.
     package var fault: SegmentScanner.Fault?
+    /// Where they are now: files, and segments that lay behind the tear.
+    package var kept: [String] = []
     /// Index files that were missing and made anew.
     package var rebuiltIndexes = 0
 }
@@ -74,7 +76,7 @@ package struct LogLoader {
             segments.append(loaded.segment)
             tail = loaded.tail
             if loaded.isTorn {
-                try removeSegments(files.logs[(index + 1)...])
+                try putAside(files.logs[(index + 1)...])
                 break
             }
         }
@@ -166,6 +168,17 @@ package struct LogLoader {
         }
     }
 
+    /// Takes the segments behind a tear out of the log, the last one first, so that no hole is left on the way.
+    private mutating func putAside(_ bases: ArraySlice<Offset>) throws(StorageError) {
+        for base in bases.reversed() {
+            let path = directory + "/" + SegmentFiles.name(base, .log)
+            recovery.truncatedBytes += try storage { () throws(FileError) in try fileSystem.attributes(path)?.size ?? 0 }
+            recovery.kept.append(try KeptFiles(directory, fileSystem).rename(path))
+            hasRemoved = true
+            for kind in SegmentFileKind.allCases where kind != .log { try remove(SegmentFiles.name(base, kind)) }
+        }
+    }
+
     private mutating func remove(_ name: String) throws(StorageError) {
         let path = directory + "/" + name
         try storage { () throws(FileError) in
@@ -244,7 +257,7 @@ package struct LogLoader {
         }
         recovery.scannedBytes += tail.segmentSize
         if let fault = scanner.fault {
-            try cut(file, at: scanner.position, size: size, offset: tail.endOffset, fault, next: next)
+            try cut(file, at: scanner.position, size: size, offset: tail.endOffset, fault)
         }
         // A hole before the next segment: what lay there was lost, and with it all that came behind.
         let hasHole = next.map { $0 > tail.endOffset && tail.endOffset >= recoveryPoint } ?? false
@@ -270,13 +283,19 @@ package struct LogLoader {
     }
 
     private mutating func cut(
-        _ file: any File, at position: Int, size: Int, offset: Offset, _ fault: SegmentScanner.Fault, next: Offset?
+        _ file: any File, at position: Int, size: Int, offset: Offset, _ fault: SegmentScanner.Fault
     ) throws(StorageError) {
         if offset < recoveryPoint || isClean {
-            throw .corrupt(path: file.path, position: position, reason: fault.description)
+            throw .corrupt(path: file.path, position: position, reason: "offset \(offset): \(fault)")
         }
         recovery.fault = fault
         recovery.truncatedBytes += size - position
+        do throws(StorageError) {
+            recovery.kept.append(try KeptFiles(directory, fileSystem).copy(position..<size, of: file.path))
+        } catch {
+            // A full disk shall not keep the log from being opened.
+            guard case .file(let reason) = error, reason.kind == .noSpace else { throw error }
+        }
         try storage { () throws(FileError) in
             try file.truncate(to: position)
             try file.sync()

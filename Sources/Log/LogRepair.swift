@@ -21,7 +21,7 @@ package struct LogRepair {
     }
 
     /// Behind the names of what was taken out.
-    package static let savedSuffix = ".damaged"
+    package static let savedSuffix = KeptFiles.suffix
 
     /// Ends a swap that an earlier run, or a compaction, did not end. To be called before the check.
     package static func finishInterrupted(_ directory: String, _ fileSystem: any FileSystem) throws(StorageError) {
@@ -87,21 +87,7 @@ package struct LogRepair {
 
     /// Copies `range` of a file to a file of its own beside it, durably.
     private mutating func save(_ path: String, _ range: Range<Int>) throws(StorageError) {
-        let target = "\(path).\(range.lowerBound)\(LogRepair.savedSuffix)"
-        let source = try open(path).file
-        try storage { () throws(FileError) in
-            let copy = try fileSystem.open(target, .replace)
-            var position = range.lowerBound
-            while position < range.upperBound {
-                let bytes = try source.read(
-                    at: position, count: min(SegmentScanner.blockSize, range.upperBound - position))
-                guard !bytes.isEmpty else { break }
-                try copy.write([bytes], at: position - range.lowerBound)
-                position += bytes.count
-            }
-            try copy.sync()
-            try fileSystem.syncDirectory(directory)
-        }
+        let target = try KeptFiles(directory, fileSystem).copy(range, of: path)
         actions.append("kept \(range.count) bytes in \(target)")
     }
 
@@ -154,8 +140,7 @@ package struct LogRepair {
         guard let base = base(of: log) else { return }
         for later in try bases().reversed() where later > base {
             let old = path(later, .log)
-            let kept = "\(old).0\(LogRepair.savedSuffix)"
-            try storage { () throws(FileError) in try fileSystem.rename(old, to: kept) }
+            let kept = try KeptFiles(directory, fileSystem).rename(old)
             try remove(later, SegmentFileKind.allCases.filter { $0 != .log })
             actions.append("took \(old) out of the log; kept as \(kept)")
         }

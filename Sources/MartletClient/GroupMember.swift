@@ -84,6 +84,12 @@ extension Cluster {
         settings.heartbeatInterval = options.heartbeatInterval
         settings.rebalanceTimeout = options.rebalanceTimeout
         settings.fetch.readsCommitted = options.committedOnly
+        settings.fetch.outOfRange =
+            switch options.beginning {
+            case .earliest: .earliest
+            case .latest: .latest
+            case .none: .fail
+            }
         return await GroupMember.begin(self, settings)
     }
 }

@@ -121,7 +121,9 @@ extension PartitionLeader {
             guard decision.leader == localId, decision.leaderEpoch == epoch else { return .done }
             settle()
             if decision.partitionEpoch > partitionEpoch {
+                let gone = Set(inSync + leaving).subtracting(decision.inSync).sorted()
                 take(decision.partitionEpoch, decision.inSync, decision.isRecovering)
+                leaving = gone
             }
             advance()
             return .done
@@ -138,7 +140,8 @@ extension PartitionLeader {
 
     /// Takes what the image says, in this leader epoch; what is older is left aside.
     package mutating func follow(_ state: LeaderState, at now: Instant) {
-        guard state.partitionEpoch > partitionEpoch else { return }
+        if state.partitionEpoch >= partitionEpoch { leaving = [] }
+        guard state.partitionEpoch > partitionEpoch else { return advance() }
         pending = nil
         for id in state.replicas.sorted() where id != localId && follower(id) == nil {
             followers.append(FollowerProgress(id, isInSync: state.inSync.contains(id), at: now))

@@ -2,7 +2,7 @@
 //
 // The high watermark is the least end offset over the maximal in-sync set: the committed ISR and every replica whose
 // addition is proposed, since the controller may have committed it already (KIP-497, KIP-966). A removal counts only
-// when it is committed. The high watermark never moves back within an epoch, and not at all while fewer than
+// when the image tells of it. The high watermark never moves back within an epoch, and not at all while fewer than
 // `min.insync.replicas` are in sync, nor before all in-sync replicas have fetched in this epoch (KIP-320).
 // Changes of the in-sync set are in `PartitionLeader+InSync`.
 
@@ -21,6 +21,9 @@ package struct PartitionLeader: Hashable, Sendable {
     package internal(set) var isRecovering: Bool
     /// Replicas whose addition was proposed to the controller, and may be committed.
     package internal(set) var proposed: [NodeId] = []
+    /// Replicas that the controller has let go by its answer, before the image has told: it may judge by a greater
+    /// `min.insync.replicas` than is known here, and hold them for eligible to lead (KIP-966).
+    package internal(set) var leaving: [NodeId] = []
     /// The change that was proposed and is not answered yet: one at a time.
     var pending: InSyncProposal?
     /// An answer was lost: what was proposed may yet be committed, though it is refused when it is asked for again.
@@ -101,8 +104,8 @@ package struct PartitionLeader: Hashable, Sendable {
     /// Raises the high watermark as far as the maximal in-sync set holds records, and no further than those have come who
     /// are about to join: else one that is always a little behind would never reach it.
     mutating func advance() {
-        guard hasEnoughInSync, var least = leastEnd(of: inSync), let proposed = leastEnd(of: proposed) else { return }
-        least = min(least, proposed)
+        guard hasEnoughInSync, var least = leastEnd(of: inSync), let others = leastEnd(of: proposed + leaving) else { return }
+        least = min(least, others)
         for follower in followers where follower.isJoining { least = min(least, follower.end ?? least) }
         highWatermark = max(highWatermark, least)
     }

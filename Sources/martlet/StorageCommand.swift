@@ -28,7 +28,7 @@ enum StorageCommand {
         options: [
             OptionSpec("--cluster-id", "-t", value: "ID", "The id of the cluster; see storage random-uuid."),
             OptionSpec("--config", "-c", value: "FILE", "The server.properties of the node."),
-            OptionSpec("--ignore-formatted", "-g", "Do not fail for folders that are formatted."),
+            OptionSpec("--ignore-formatted", "-g", "Leave folders that are formatted as they are, and format the others."),
             OptionSpec("--standalone", "-s", "Begin a quorum of which this node is the only voter."),
             OptionSpec(
                 "--initial-controllers", "-I", value: "LIST",
@@ -56,7 +56,7 @@ enum StorageCommand {
             real.environment, node, clusterId: cluster, formation: try formation(arguments, node),
             ignoresFormatted: arguments.has("--ignore-formatted"))
         for folder in node.logDirectories where !arguments.has("-q") {
-            Talk.say(formatted ? "formatted \(folder) for cluster \(cluster)" : "\(folder) is formatted already")
+            Talk.say(formatted.contains(folder) ? "formatted \(folder) for cluster \(cluster)" : "\(folder) is formatted already")
         }
         return 0
     }

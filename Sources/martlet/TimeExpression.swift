@@ -31,7 +31,12 @@ enum TimeExpression {
             return Timestamp(milliseconds: now.milliseconds - ago.wholeMilliseconds)
         }
         if text.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int64(text) {
-            return Timestamp(milliseconds: text.utf8.count <= 10 ? number * 1000 : number)
+            switch text.utf8.count {
+            case ...10: return Timestamp(milliseconds: number * 1000)
+            case ...14: return Timestamp(milliseconds: number)
+            case 15...17: return Timestamp(milliseconds: number / 1000)
+            default: return Timestamp(milliseconds: number / 1_000_000)
+            }
         }
         return calendar(text)
     }

@@ -79,6 +79,31 @@ import Testing
         #expect(try run("storage", "format", "-t", id, "-c", file.path, "--ignore-formatted").code == 0)
     }
 
+    @Test func `a folder on a new disk is formatted beside the others, but for that of the metadata`() throws {
+        let id = try run("storage", "random-uuid").text.trimmingCharacters(in: .whitespacesAndNewlines)
+        let folder = try TemporaryFolder()
+        let file = folder.url.appendingPathComponent("server.properties")
+        let data = ["a", "b"].map { folder.url.appendingPathComponent($0) }
+        try Data("log.dirs=\(data[0].path),\(data[1].path)\nnode.id=7\n".utf8).write(to: file)
+        func format(_ cluster: String) throws -> (code: Int32, text: String) {
+            let run = try run("storage", "format", "-t", cluster, "-c", file.path, "--ignore-formatted")
+            return (run.code, run.errors)
+        }
+        func identity(_ index: Int) throws -> String {
+            try String(contentsOf: data[index].appendingPathComponent("meta.properties"), encoding: .utf8)
+        }
+        #expect(try format(id).code == 0)
+        let before = try (identity(0), identity(1))
+        try FileManager.default.removeItem(at: data[1])
+        #expect(try format("5L6g3nShT-eMCtK--X86sw").code == 1)
+        let second = try format(id)
+        #expect(second.code == 0 && second.text.contains("formatted \(data[1].path) "), "\(second.text)")
+        #expect(second.text.contains("\(data[0].path) is formatted already"))
+        #expect(try identity(0) == before.0 && identity(1) != before.1 && identity(1).contains("cluster.id=\(id)"))
+        try FileManager.default.removeItem(at: data[0])
+        #expect(try format(id).code == 1)
+    }
+
     @Test(arguments: ["bash", "zsh", "fish"])
     func `completion is written for a shell`(shell: String) throws {
         let run = try run("completion", shell)

@@ -15,6 +15,8 @@ def wrong(numbers, sent=5, **given):
 
 def test_a_clean_history_has_no_faults():
     assert wrong([0, 1, 2, 3, 4]) == []
+    # Some clients are told that a record is stored and not where.
+    assert wrong([0, 1, 2, 3, 4], acknowledged={0: None, 1: -1, 4: 4}) == []
     # What was sent and not acknowledged may be there or not.
     assert wrong([0, 1, 2, 3, 4, 5], sent=7) == []
 

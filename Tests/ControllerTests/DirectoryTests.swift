@@ -63,6 +63,36 @@ import WireProtocol
     }
 
     @Test(arguments: [Int16(0), 1])
+    func `a replica that is lost leads no more until it is in a folder again`(eligible: Int16) throws {
+        var (controller, topic) = try Self.make(eligible: eligible)
+        func assign(_ folder: Uuid) -> ErrorCode? {
+            let decision = controller.assignReplicas(
+                AssignReplicasToDirsRequest {
+                    $0.brokerId = 1
+                    $0.brokerEpoch = controller.image.brokers[Self.broker]?.epoch ?? -1
+                    $0.directories = [
+                        AssignReplicasToDirsRequest.DirectoryData {
+                            $0.id = folder
+                            $0.topics = [
+                                AssignReplicasToDirsRequest.TopicData {
+                                    $0.topicId = topic
+                                    $0.partitions = [AssignReplicasToDirsRequest.PartitionData { $0.partitionIndex = 0 }]
+                                }
+                            ]
+                        }
+                    ]
+                })
+            Self.commit(decision.records, to: &controller)
+            return decision.reply.directories.first?.topics.first?.partitions.first?.errorCode
+        }
+        #expect(assign(BrokerImage.lostDirectory) == ErrorCode.none)
+        #expect(controller.image.topics[topic]?.partitions[0]?.leader == NodeId.none)
+        #expect(controller.image.topics[topic]?.partitions[1]?.leader == Self.broker)
+        #expect(assign(Self.second) == ErrorCode.none)
+        #expect(controller.image.topics[topic]?.partitions[0]?.leader == Self.broker)
+    }
+
+    @Test(arguments: [Int16(0), 1])
     func `a folder that fails takes its partitions' leaders along and leaves the others`(eligible: Int16) throws {
         var (controller, topic) = try Self.make(eligible: eligible)
         let records = controller.directoriesOffline([Self.second], of: Self.broker)

@@ -56,8 +56,13 @@ import WireProtocol
                 [ResourceChange(type: type, name: name, changes: [change], replacesAll: false)], validateOnly: false)
         }
         #expect(alter(4, "1", "1").reply[0].code == .invalidConfig)
+        let before = try cluster.partition().partitionEpoch
         cluster.commit(alter(2, "t", "1").records)
         #expect(try cluster.partition().eligibleLeaders.isEmpty)
+        // A change like any other; where nobody was eligible, there is none.
+        #expect(try cluster.partition().partitionEpoch == before + 1)
+        cluster.commit(alter(2, "t", "2").records)
+        #expect(try cluster.partition().partitionEpoch == before + 1)
     }
 
     @Test func `a broker that does not know a level in force is not registered, nor one with another's folder`() throws {

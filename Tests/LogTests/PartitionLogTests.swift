@@ -106,6 +106,43 @@ import Testing
         #expect(opened.log.endOffset == Offset(2))
     }
 
+    @Test func `what is cut off the end is kept beside the log`() throws {
+        let folder = Folder()
+        let log = try openLog(folder.path).log
+        _ = try log.append([try makeBatch(["a", "b"])])
+        let whole = try log.view.active.file().size()
+        _ = try log.append([try makeBatch(["c"])])
+        _ = try log.append([try makeBatch(["d"])])
+        let path = try log.view.active.file().path
+        var content = try Data(contentsOf: URL(fileURLWithPath: path))
+        content[whole + 30] ^= 0x10
+        for number in 1...2 {
+            try content.write(to: URL(fileURLWithPath: path))
+            let opened = try openLog(folder.path, isClean: false)
+            #expect(opened.log.endOffset == Offset(2))
+            let kept = number == 1 ? "\(path).\(whole).damaged" : "\(path).\(whole)-\(number).damaged"
+            #expect(opened.recovery.kept == [kept])
+            #expect(try Data(contentsOf: URL(fileURLWithPath: kept)) == content.dropFirst(whole))
+        }
+    }
+
+    @Test func `segments behind a tear are kept beside the log`() throws {
+        let folder = Folder()
+        var small = LogConfiguration()
+        small.segmentBytes = 100
+        let log = try openLog(folder.path, small).log
+        for text in ["a", "b", "c"] { _ = try log.append([try makeBatch([text])]) }
+        let paths = try log.view.segments.map { try $0.file().path }
+        #expect(paths.count == 3)
+        let contents = try paths.map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+        try contents[1].dropLast(2).write(to: URL(fileURLWithPath: paths[1]))
+        let opened = try openLog(folder.path, small, isClean: false)
+        #expect(opened.log.endOffset == Offset(1))
+        #expect(opened.recovery.kept.sorted() == ["\(paths[1]).0.damaged", "\(paths[2]).0.damaged"])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: "\(paths[2]).0.damaged")) == contents[2])
+        #expect(opened.recovery.truncatedBytes == contents[1].count - 2 + contents[2].count)
+    }
+
     @Test func `a bad batch below the recovery point is corruption and never the end`() throws {
         let folder = Folder()
         let log = try openLog(folder.path).log

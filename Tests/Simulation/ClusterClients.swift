@@ -91,10 +91,13 @@ final class ClusterProducer: ClusterClientProcess {
     }
 }
 
-/// Reads partitions from their beginning, in order and without a hole.
+/// Reads partitions from their beginning, in order and without a hole but for what was deleted.
 final class ClusterConsumer: ClusterClientProcess {
     private lazy var consumer = Consumer(client, settings)
+    /// What was read, without a hole.
     private(set) var values: [TopicPartition: [String]] = [:]
+    /// Where that begins.
+    private(set) var starts: [TopicPartition: Int64] = [:]
     /// Partitions whose end was reached, with that end.
     private(set) var ends: [TopicPartition: Int64] = [:]
 
@@ -102,7 +105,13 @@ final class ClusterConsumer: ClusterClientProcess {
         var settings = ConsumerSettings()
         settings.fetchWait = .milliseconds(300)
         settings.partitionBytesMax = 4000
+        settings.outOfRange = .nearest
         return settings
+    }
+
+    /// The next offset to be read; nil if the partition is not.
+    func next(_ partition: TopicPartition) -> Int64? {
+        values[partition].map { (starts[partition] ?? 0) + Int64($0.count) }
     }
 
     func assign(_ partitions: [TopicPartition]) {
@@ -121,7 +130,11 @@ final class ClusterConsumer: ClusterClientProcess {
             read(records)
             consumer.release(records)
         case .end(let partition, let end): ends[partition] = end.rawValue
-        case .reset(let partition, let from, let to): oracle.violate("\(name) moved in \(partition) from \(from) to \(to)")
+        case .reset(let partition, let from, let to):
+            world.note("\(name) goes on in \(partition) at \(to) instead of \(from)")
+            if to < from { oracle.violate("\(name) moved in \(partition) from \(from) to \(to)") }
+            oracle.begins(partition, at: to.rawValue, by: name)
+            (starts[partition], values[partition]) = (to.rawValue, [])
         case .failed(let partition, let error):
             if oracle.deleted.contains(partition.topic) { return world.note("\(name) reads \(partition) no more: \(error)") }
             oracle.violate("\(name) cannot read \(partition): \(error)")
@@ -131,16 +144,15 @@ final class ClusterConsumer: ClusterClientProcess {
     private func read(_ records: FetchedRecords) {
         let partition = records.partition
         var walk = RecordWalk(records)
-        var known = values[partition] ?? []
         do throws(FetchedRecordsError) {
             while let record = try walk.next() {
                 let value = String(decoding: record.value?.array ?? [], as: UTF8.self)
-                oracle.see(value, in: partition, at: record.offset.rawValue, by: name, expected: Int64(known.count))
-                known.append(value)
+                let expected = next(partition) ?? 0
+                oracle.see(value, in: partition, at: record.offset.rawValue, by: name, expected: expected)
+                values[partition, default: []].append(value)
             }
         } catch {
             oracle.violate("\(name): \(error)")
         }
-        values[partition] = known
     }
 }

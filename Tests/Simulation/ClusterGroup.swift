@@ -22,14 +22,22 @@ final class CommitOracle {
 
     init(_ oracle: ClusterOracle) { self.oracle = oracle }
 
-    /// How much of a partition was delivered without a gap.
-    func prefix(_ partition: TopicPartition) -> Int64 { delivered[partition]?.prefix ?? 0 }
-
-    func deliver(_ partition: TopicPartition, _ offsets: Range<Int64>) {
+    /// How much of a partition was delivered without a gap, but for what may have been deleted.
+    func prefix(_ partition: TopicPartition) -> Int64 {
         var (seen, prefix) = delivered[partition] ?? ([], 0)
-        seen.formUnion(offsets)
+        let bound = oracle.deletions.bound(partition)
+        if prefix < bound {
+            seen = seen.filter { $0 >= bound }
+            prefix = bound
+        }
         while seen.remove(prefix) != nil { prefix += 1 }
         delivered[partition] = (seen, prefix)
+        return prefix
+    }
+
+    func deliver(_ partition: TopicPartition, _ offsets: Range<Int64>) {
+        delivered[partition, default: ([], 0)].seen.formUnion(offsets)
+        _ = prefix(partition)
     }
 
     func commit(_ member: String, _ partition: TopicPartition, _ offset: Int64) {
@@ -81,6 +89,7 @@ private final class ClusterMember: ClusterClientProcess {
         settings.commitInterval = .milliseconds(700)
         settings.reset = .earliest
         settings.fetch.fetchWait = .milliseconds(500)
+        settings.fetch.outOfRange = .nearest
         return settings
     }
 

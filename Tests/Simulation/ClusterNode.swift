@@ -11,10 +11,13 @@ final class ClusterNode {
 
     struct Harm {
         var fault: DiskFault
+        var folder: String
         var until: Int64
+        /// The life of the node in which it began.
+        var life: Int
 
-        /// A node ends by itself when its metadata log fails, but waits for room.
-        var mayHalt: Bool { fault != .full }
+        /// What cannot be written or read may cost the folder; where there is no room, one waits for it.
+        var isLasting: Bool { fault != .full }
     }
 
     let plan: ClusterPlan.Node
@@ -32,6 +35,8 @@ final class ClusterNode {
     private var isBeingUnregistered = false
     /// How many processes it has had.
     private(set) var lives = 0
+    /// A replica was to move between its folders; what fails then may cost both of them.
+    var moves = false
 
     init(_ world: World, _ internet: VirtualInternet, _ cluster: ClusterPlan, _ plan: ClusterPlan.Node) {
         self.world = world
@@ -62,17 +67,24 @@ final class ClusterNode {
         firstEnd = machine.broker?.image.endOffset ?? .none
     }
 
+    /// Without this folder the node ends by itself.
+    private func isVital(_ folder: String) -> Bool { folder == plan.folders[0] || moves }
+
+    /// Whether it can go on, and start, with its disk as it is.
+    var isViable: Bool { harm.map { !isVital($0.folder) } ?? true }
+
     /// Ends what is to end and starts what is to start; tells of what should not have happened.
     func maintain() -> String? {
         if let harm, harm.until <= world.now { mend() }
-        if machine.hasHalted, harm?.mayHalt != true, restartsAt == nil { return "\(plan.name) halted" }
+        if machine.hasHalted, isViable || harm?.isLasting != true, restartsAt == nil { return "\(plan.name) halted" }
         // Nobody starts on a bad disk.
-        if let failure = machine.failure, harm == nil, restartsAt == nil { return "\(plan.name) failed: \(failure)" }
+        let mustServe = harm == nil || (isViable && !machine.hasStarted)
+        if let failure = machine.failure, mustServe, restartsAt == nil { return "\(plan.name) failed: \(failure)" }
         if isStopping, machine.isOver {
             stopsSince = nil
             machine.end()
         }
-        if let at = restartsAt, !isStopping, at <= world.now, harm == nil { start() }
+        if let at = restartsAt, !isStopping, at <= world.now, isViable { start() }
         return nil
     }
 
@@ -100,6 +112,13 @@ final class ClusterNode {
         if machine.formation != nil { machine.formation = Formation(voters: .none) }
     }
 
+    /// One of its folders gets a new disk.
+    func replace(_ folder: String, downFor duration: Int64) {
+        kill(power: false, loses: true, downFor: duration)
+        world.note("NEW DISK \(plan.name) \(folder)")
+        machine.replace(folder)
+    }
+
     /// An operator will take the broker out of the cluster while it serves.
     func unregister() -> () -> Void {
         (isUnclean, isBeingUnregistered) = (true, true)
@@ -108,15 +127,15 @@ final class ClusterNode {
 
     // MARK: The disk
 
-    /// The disk does something wrong for a while; `loses`: what it forgets may have been acknowledged.
-    func damage(_ fault: DiskFault, loses: Bool, for duration: Int64) {
-        world.note("DISK \(plan.name) \(fault) for \(duration / 1_000_000) ms")
-        let harm = Harm(fault: fault, until: world.now + duration)
-        if harm.mayHalt { (isUnclean, hasLost) = (true, hasLost || loses) }
+    /// The disk of a folder does something wrong for a while; `loses`: what it forgets may have been acknowledged.
+    func damage(_ fault: DiskFault, of folder: String, loses: Bool, for duration: Int64) {
+        world.note("DISK \(plan.name) \(folder) \(fault) for \(duration / 1_000_000) ms")
+        let harm = Harm(fault: fault, folder: folder, until: world.now + duration, life: lives)
+        if harm.isLasting { (isUnclean, hasLost) = (true, hasLost || loses) }
         self.harm = harm
-        machine.disk.faults.change(below: "/data") { volume in
+        machine.disk.faults.change(below: folder) { volume in
             switch fault {
-            case .full: volume.capacity = machine.disk.used("/data") + world.number(in: 0...4000)
+            case .full: volume.capacity = machine.disk.used(folder) + world.number(in: 0...4000)
             case .writes: volume.failsWrites = true
             case .reads: volume.failsReads = true
             case .syncs: volume.failsSyncs = true
@@ -124,15 +143,17 @@ final class ClusterNode {
         }
     }
 
-    /// The disk is sound again. What the kernel had dropped is gone for good, so that the machine is started anew.
+    /// The disk is sound again. What the kernel had dropped is gone for good, so that the machine is started anew; a folder that
+    /// may be out of service comes back with the next start.
     private func mend() {
         guard let harm else { return }
         world.note("MENDED \(plan.name)")
         machine.disk.faults.mend()
         self.harm = nil
+        let mayBeOffline = harm.life != lives || (harm.isLasting && moves)
         if harm.fault == .syncs {
             kill(power: true, loses: false, downFor: 200_000_000)
-        } else if machine.hasHalted || machine.failure != nil {
+        } else if machine.hasHalted || machine.failure != nil || (mayBeOffline && isUp) {
             kill(power: false, loses: false, downFor: 200_000_000)
         }
     }
@@ -157,8 +178,27 @@ final class ClusterNode {
         if isBack { (isUnclean, hasLost) = (false, false) }
     }
 
+    // MARK: Folders
+
     /// The bytes of a partition's log.
     func log(of partition: TopicPartition) -> [UInt8] {
-        machine.disk.files(in: "/data/\(partition)").filter { $0.hasSuffix(".log") }.flatMap { machine.disk[$0] ?? [] }
+        plan.folders.flatMap { machine.disk.files(in: "\($0)/\(partition)") }.filter { $0.hasSuffix(".log") }
+            .flatMap { machine.disk[$0] ?? [] }
+    }
+
+    /// The log folders that hold the partition.
+    func folders(of partition: TopicPartition) -> [String] {
+        plan.folders.filter { !machine.disk.files(in: "\($0)/\(partition)").isEmpty }
+    }
+
+    /// The id of a log folder, as its `meta.properties` says.
+    func directory(_ folder: String) -> String? {
+        let lines = String(decoding: machine.disk[folder + "/meta.properties"] ?? [], as: UTF8.self).split(separator: "\n")
+        return lines.first { $0.hasPrefix("directory.id=") }.map { String($0.dropFirst("directory.id=".count)) }
+    }
+
+    /// Copies of replicas on their way to another folder.
+    var copies: [String] {
+        plan.folders.flatMap { machine.disk.files(in: $0) }.filter { $0.contains("-future/") }
     }
 }

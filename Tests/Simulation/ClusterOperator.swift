@@ -1,44 +1,11 @@
-// Who changes a cluster while it works: makes, deletes and widens topics, moves partitions, elects leaders, changes settings,
-// takes brokers out of the cluster and voters out of the quorum. One thing at a time; what got no answer is asked for again,
-// so that each is done by the end or was refused.
+// Who changes a cluster while it works: makes, deletes and widens topics, moves partitions and replicas, elects leaders, deletes
+// records, changes settings, takes brokers out of the cluster and voters out of the quorum. One thing at a time; what got no
+// answer is asked for again, so that each is done by the end or was refused.
 
 import Basics
 import Client
 import Environment
 import WireProtocol
-
-/// What an operator does.
-enum ClusterOperation: CustomStringConvertible {
-    case create(NewTopic)
-    case delete(String)
-    case widen(String, Int32)
-    case move(TopicPartition, [NodeId]?)
-    case elect
-    case configure(String, key: String, value: String)
-    case unregister(NodeId, then: () -> Void)
-    case removeVoter(NodeId)
-
-    var description: String {
-        switch self {
-        case .create(let topic): "create \(topic.name)"
-        case .delete(let topic): "delete \(topic)"
-        case .widen(let topic, let count): "widen \(topic) to \(count)"
-        case .move(let partition, let replicas): "move \(partition) to \(replicas.map { "\($0)" } ?? "where it was")"
-        case .elect: "elect the preferred leaders"
-        case .configure(let topic, let key, let value): "set \(key) of \(topic) to \(value)"
-        case .unregister(let id, _): "unregister n\(id)"
-        case .removeVoter(let id): "remove the voter n\(id)"
-        }
-    }
-
-    /// Whether it must come about: clients rely on it.
-    fileprivate var isWanted: Bool {
-        switch self {
-        case .create, .delete, .widen: true
-        default: false
-        }
-    }
-}
 
 /// Does one operation after the other.
 final class ClusterOperator: ClusterClientProcess {
@@ -76,7 +43,7 @@ final class ClusterOperator: ClusterClientProcess {
         begin(operation) { [self] error in
             let outcome = error.map { "\($0)" } ?? "done"
             world.note("\(operation): \(outcome)")
-            let isOver = operation.isWanted ? isDone(operation, error) : error == nil || !isPassing(error) || world.now > end
+            let isOver = operation.isWanted ? operation.isDone(error) : error == nil || !isPassing(error) || world.now > end
             guard isOver else { return inside(after: 300_000_000) { self.attempt(operation, until: end) } }
             finish(operation)
             isUnderWay = false
@@ -92,16 +59,6 @@ final class ClusterOperator: ClusterClientProcess {
         }
     }
 
-    /// What was done before without an answer is refused now.
-    private func isDone(_ operation: ClusterOperation, _ error: ClientError?) -> Bool {
-        switch (operation, error) {
-        case (_, nil), (.create, .refused(.topicAlreadyExists, _)), (.delete, .refused(.unknownTopicOrPartition, _)),
-            (.widen, .refused(.invalidPartitions, _)):
-            true
-        default: false
-        }
-    }
-
     private func finish(_ operation: ClusterOperation) {
         var made: [TopicPartition] = []
         switch operation {
@@ -110,6 +67,7 @@ final class ClusterOperator: ClusterClientProcess {
             let known = Int32(partitions.count { $0.topic == topic })
             made = (known..<max(known, count)).map { TopicPartition(topic, $0) }
         case .unregister(_, let then): then()
+        case .configure(_, _, _, let then): then?()
         default: break
         }
         partitions += made
@@ -135,12 +93,72 @@ final class ClusterOperator: ClusterClientProcess {
             admin.electLeaders(.preferred, nil, deadline: deadline) {
                 completion(Self.error($0) { $0.lazy.compactMap(\.error).first })
             }
-        case .configure(let topic, let key, let value):
-            admin.alterConfigs(.topic(topic), [ConfigChange(key, .set, value)], deadline: deadline) {
+        case .relocate(let partition, let id, let folder): relocate(partition, id, folder, deadline, completion)
+        case .configure(let topic, let key, let value, _):
+            admin.alterConfigs(.topic(topic), [Self.change(key, value)], deadline: deadline) {
                 completion(Self.error($0) { _ in nil })
             }
+        case .throttle(let topic, let rate): throttle(topic, rate, admin, deadline, completion)
+        case .deleteRecords(let partition, let offset): deleteRecords(partition, offset, admin, deadline, completion)
         case .unregister(let id, _): admin.unregister(id, deadline: deadline) { completion(Self.error($0) { _ in nil }) }
         case .removeVoter(let id): removeVoter(id, admin, deadline, completion)
+        }
+    }
+
+    private static func change(_ key: String, _ value: String?) -> ConfigChange {
+        ConfigChange(key, value == nil ? .delete : .set, value)
+    }
+
+    /// Bounds what replicas of the topic are sent, by its leaders and by their followers (KIP-73).
+    private func throttle(
+        _ topic: String, _ rate: Int?, _ admin: Admin, _ deadline: Instant, _ completion: @escaping (ClientError?) -> Void
+    ) {
+        let sides = ["leader.replication.throttled.", "follower.replication.throttled."]
+        let rates = sides.map { Self.change($0 + "rate", rate.map { "\($0)" }) }
+        let replicas = sides.map { Self.change($0 + "replicas", rate.map { _ in "*" }) }
+        admin.alterConfigs(.broker(nil), rates, deadline: deadline) { result in
+            if case .failure(let error) = result { return completion(error) }
+            admin.alterConfigs(.topic(topic), replicas, deadline: deadline) { completion(Self.error($0) { _ in nil }) }
+        }
+    }
+
+    private func deleteRecords(
+        _ partition: TopicPartition, _ offset: Int64?, _ admin: Admin, _ deadline: Instant,
+        _ completion: @escaping (ClientError?) -> Void
+    ) {
+        oracle.deletions.ask(partition, before: offset)
+        admin.deleteRecords([(partition, Offset(offset ?? -1))], deadline: deadline) { [self] result in
+            if case .success(let found) = result, let low = found.first, low.error == nil {
+                if low.offset.rawValue < offset ?? 0 { oracle.violate("\(partition) begins at \(low.offset), not at \(offset ?? 0)") }
+                oracle.begins(partition, at: low.offset.rawValue, by: name)
+            }
+            completion(Self.error(result, \.first?.error))
+        }
+    }
+
+    private func relocate(
+        _ partition: TopicPartition, _ id: NodeId, _ folder: String, _ deadline: Instant,
+        _ completion: @escaping (ClientError?) -> Void
+    ) {
+        let request = AlterReplicaLogDirsRequest {
+            $0.dirs = [
+                AlterReplicaLogDirsRequest.AlterReplicaLogDir {
+                    $0.path = folder
+                    $0.topics = [
+                        AlterReplicaLogDirsRequest.AlterReplicaLogDirTopic {
+                            $0.name = partition.topic
+                            $0.partitions = [partition.partition]
+                        }
+                    ]
+                }
+            ]
+        }
+        client.request(request, to: .node(id), deadline: deadline) { result in
+            completion(
+                Self.error(result) { response in
+                    let code = response.results.first?.partitions.first?.errorCode ?? .none
+                    return code.isError ? .refused(code, "\(partition)") : nil
+                })
         }
     }
 

@@ -58,9 +58,15 @@ extension ClusterOracle {
         if !Set(partition.inSync).isDisjoint(with: partition.eligibleLeaders) {
             violate("I7 \(node): \(place) has a replica in sync and eligible")
         }
-        if partition.inSync.count >= minInSync, !partition.eligibleLeaders.isEmpty {
+        if partition.inSync.count >= minimum(of: topic, partition, image), !partition.eligibleLeaders.isEmpty {
             violate("I7 \(node): \(place) has enough in sync, and eligible leaders")
         }
+    }
+
+    /// `min.insync.replicas` as the image has it; what the nodes were started with is the least that an operator sets.
+    private func minimum(of topic: TopicImage, _ partition: PartitionImage, _ image: ClusterImage) -> Int {
+        let value = image.configuration(.topic, topic.name)["min.insync.replicas"].flatMap { Int($0) }
+        return min(value ?? minInSync, partition.replicas.count)
     }
 
     private func lead(_ topic: TopicImage, _ index: Int32, _ epoch: LeaderEpoch, _ leader: NodeId, by node: String) {

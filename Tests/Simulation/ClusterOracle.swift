@@ -1,6 +1,6 @@
 // The truth about a cluster's partitions, held against all that its clients see. Invariants by their numbers:
 //
-// I1   what was acknowledged stands where its producer was told, for ever
+// I1   what was acknowledged stands where its producer was told, until an operator has it deleted
 // I8   nobody reads at or above the high watermark, and nothing is acknowledged there
 // I9   an offset names one value for ever and for all observers
 // I10  what was acknowledged at or below an offset that somebody read is read, too
@@ -33,10 +33,12 @@ final class ClusterOracle {
     private(set) var violations: [String] = []
     /// Whether an offset is below its partition's high watermark, by all nodes that live.
     var isCommitted: (TopicPartition, Int64) -> Bool = { _, _ in true }
+    let deletions: Deletions
     var metadata = MetadataTruth()
 
     init(_ world: World, minInSync: Int) {
         self.world = world
+        deletions = Deletions(world)
         self.minInSync = minInSync
     }
 
@@ -97,6 +99,15 @@ final class ClusterOracle {
         truths[partition, default: Truth()].seen[offset] = value
     }
 
+    /// Somebody finds that the partition begins at `offset`: what is before was to be deleted.
+    func begins(_ partition: TopicPartition, at offset: Int64, by reader: String) {
+        guard offset > 0, !deleted.contains(partition.topic) else { return }
+        let bound = deletions.bound(partition)
+        if offset > bound {
+            violate("I1 \(partition) begins at \(offset) for \(reader), and what is before \(bound) was to be deleted")
+        }
+    }
+
     private func check(_ value: String, _ partition: TopicPartition, _ offset: Int64) {
         let truth = truths[partition]
         if let known = truth?.acknowledged[offset], known != value {
@@ -108,14 +119,16 @@ final class ClusterOracle {
 
     // MARK: The end
 
-    /// A whole read of a partition at the end.
-    func final(_ values: [String], of partition: TopicPartition) {
+    /// A whole read of a partition at the end, whose first record is at `start`.
+    func final(_ values: [String], from start: Int64, of partition: TopicPartition) {
         let truth = truths[partition] ?? Truth()
-        for (offset, value) in truth.acknowledged.sorted(by: { $0.key < $1.key }) where offset >= values.count {
-            violate("I1 \(partition): \(value) at \(offset) was acknowledged and is gone; the log ends at \(values.count)")
+        let end = start + Int64(values.count)
+        begins(partition, at: start, by: "the last reader")
+        for (offset, value) in truth.acknowledged.sorted(by: { $0.key < $1.key }) where offset >= end {
+            violate("I1 \(partition): \(value) at \(offset) was acknowledged and is gone; the log ends at \(end)")
         }
-        for (offset, value) in truth.seen.sorted(by: { $0.key < $1.key }) where offset >= values.count {
-            violate("I9 \(partition): \(value) at \(offset) was read and is gone; the log ends at \(values.count)")
+        for (offset, value) in truth.seen.sorted(by: { $0.key < $1.key }) where offset >= end {
+            violate("I9 \(partition): \(value) at \(offset) was read and is gone; the log ends at \(end)")
         }
         var places: [String: Int] = [:]
         for (offset, value) in values.enumerated() {
@@ -123,7 +136,8 @@ final class ClusterOracle {
                 violate("I13 \(partition): \(value) stands at \(first) and at \(offset)")
             }
         }
-        for value in truth.unplaced where places[value] == nil {
+        // Nobody knows whether it was deleted.
+        for value in truth.unplaced where places[value] == nil && start == 0 {
             violate("I1 \(partition): \(value) was acknowledged and is nowhere")
         }
         checkOrder(values, partition, Set(truth.acknowledged.values).union(truth.unplaced))

@@ -17,6 +17,8 @@ struct ClusterPlan {
         var isBroker: Bool
         /// The folder that the first voters are known by, of one of them in a quorum that the log names.
         var voterDirectory: Uuid?
+        /// Its log folders; the first holds the metadata.
+        var folders = ["/data"]
 
         var name: String { "n\(id)" }
     }
@@ -45,16 +47,25 @@ struct ClusterPlan {
         let isDynamic = world.chance(50)
         let firstVoters = isDynamic && world.chance(50) ? world.number(in: 1...controllers) : controllers
         self.isDynamic = isDynamic
+        let folders = ClusterPlan.folders(world)
         nodes = (1...count).map { id in
-            Node(
-                id: Int32(id), isController: id <= controllers, isBroker: !isSeparate || id > controllers,
-                voterDirectory: isDynamic && id <= firstVoters ? Uuid(high: world.next() >> 1, low: world.next()) : nil)
+            let isBroker = !isSeparate || id > controllers
+            return Node(
+                id: Int32(id), isController: id <= controllers, isBroker: isBroker,
+                voterDirectory: isDynamic && id <= firstVoters ? Uuid(high: world.next() >> 1, low: world.next()) : nil,
+                folders: isBroker ? folders : ["/data"])
         }
         let brokers = isSeparate ? count - controllers : count
         replicationFactor = world.chance(70) ? min(3, brokers) : world.number(in: 1...brokers)
         minInSync = replicationFactor >= 2 && world.chance(75) ? (replicationFactor >= 5 && world.chance(50) ? 3 : 2) : 1
         isStrict = world.chance(35)
         common = ClusterPlan.chosen(world)
+    }
+
+    /// The log folders of a broker, by chance of their own.
+    private static func folders(_ world: World) -> [String] {
+        var random = SeededRandom(seed: world.seed ^ 0x666f_6c64)
+        return Array(["/data", "/more", "/last"].prefix([1, 1, 2, 3].randomElement(using: &random) ?? 1))
     }
 
     private static func chosen(_ world: World) -> [(key: String, value: String)] {
@@ -88,7 +99,8 @@ struct ClusterPlan {
             (node.isController ? (isDynamic && node.voterDirectory == nil ? "o" : "c") : "") + (node.isBroker ? "b" : "")
         }
         return "cluster of \(roles.joined(separator: " ")), voters \(isDynamic ? "in the log" : "configured"), "
-            + "\(replicationFactor) replicas, minimum \(minInSync), \(isStrict ? "fsync" : "page cache")"
+            + "\(replicationFactor) replicas, minimum \(minInSync), \(isStrict ? "fsync" : "page cache"), "
+            + "\(nodes.last?.folders.count ?? 1) folders"
     }
 
     /// How a node's first disk is formatted; nil if it does so by itself.
@@ -123,7 +135,7 @@ struct ClusterPlan {
         }
         return quorum + common + [
             ("node.id", "\(node.id)"), ("cluster.id", "5L6g3nShT-eMCtK--X86sw"),
-            ("process.roles", roles.joined(separator: ",")), ("listeners", listeners.joined(separator: ",")),
+            ("log.dirs", node.folders.joined(separator: ",")), ("process.roles", roles.joined(separator: ",")), ("listeners", listeners.joined(separator: ",")),
             ("controller.listener.names", "CONTROLLER"),
             ("min.insync.replicas", "\(minInSync)"), ("log.durability", isStrict ? "fsync" : "page-cache"),
             ("offsets.topic.replication.factor", "\(replicationFactor)"),

@@ -2,13 +2,18 @@
 
 import Basics
 import Broker
+import Bytes
 import ClusterImage
+import Log
+import Records
+import Replication
 
 extension ClusterWorld {
     func finish() {
         world.note("the faults stop")
         internet.openWays()
         for node in nodes { node.comeBackNow() }
+        unthrottle()
         var problem: String?
         let isWhole = step(seconds: 90) {
             problem = self.missing()
@@ -42,6 +47,7 @@ extension ClusterWorld {
                 image.topic(named: partition.topic)?.partitions[partition.partition] == nil
             }
             if let unknown { return "\(node.plan.name) does not know \(unknown)" }
+            if let copy = node.copies.first { return "\(copy) has not taken the place of its log" }
             if let problem = missing(in: image) { return problem + " at \(node.plan.name)" }
         }
         return nil
@@ -68,13 +74,15 @@ extension ClusterWorld {
         let isRead = step(seconds: 60) {
             partitions.allSatisfy { partition in
                 [last, self.consumer].allSatisfy { reader in
-                    let count = Int64(reader.values[partition]?.count ?? -1)
-                    return reader.ends[partition] == count && count >= self.oracle.end(of: partition)
+                    let next = reader.next(partition) ?? -1
+                    return reader.ends[partition] == next && next >= self.oracle.end(of: partition)
                 }
             }
         }
         guard isRead else { return oracle.violate("a consumer does not come to the end") }
-        for partition in partitions { oracle.final(last.values[partition] ?? [], of: partition) }
+        for partition in partitions {
+            oracle.final(last.values[partition] ?? [], from: last.starts[partition] ?? 0, of: partition)
+        }
         var problem: String?
         let isEqual = step(seconds: 60) {
             problem = self.missing() ?? self.difference()
@@ -83,24 +91,51 @@ extension ClusterWorld {
         if !isEqual { oracle.violate("does not stay together: \(problem ?? "")") }
     }
 
-    /// Two replicas whose logs are not the same, byte by byte; nil if there are none.
+    /// Two replicas whose logs are not the same, byte by byte, or one that is not where the cluster believes it; nil if there are
+    /// none.
     private func difference() -> String? {
-        let image = nodes.lazy.compactMap(\.image).first
+        guard let image = nodes.lazy.compactMap(\.image).first else { return "no node knows the cluster" }
         for partition in administrator.partitions {
-            let replicas = image?.topic(named: partition.topic)?.partitions[partition.partition]?.replicas ?? []
-            let logs = nodes.filter { replicas.contains(NodeId($0.plan.id)) }.map { ($0.plan.name, $0.log(of: partition)) }
-            for (name, log) in logs where log != logs[0].1 {
-                return "\(partition): the log of \(name) differs from that of \(logs[0].0)"
+            guard let state = image.topic(named: partition.topic)?.partitions[partition.partition] else { continue }
+            let holders = nodes.filter { state.replicas.contains(NodeId($0.plan.id)) }
+            if let problem = difference(partition, holders) { return problem }
+            for node in holders {
+                let folders = node.folders(of: partition)
+                let named = state.directory(of: NodeId(node.plan.id)).map { "\($0)" }
+                if folders.count != 1 || named != folders.first.flatMap(node.directory) {
+                    return "\(partition) is in \(folders) of \(node.plan.name), and the cluster names \(named ?? "none")"
+                }
             }
         }
         return nil
+    }
+
+    /// What is before the first record may be there still.
+    private func difference(_ partition: TopicPartition, _ holders: [ClusterNode]) -> String? {
+        let starts = holders.map { node in
+            node.machine.broker?.partitions.first { $0.id == partition }?.log.startOffset ?? .none
+        }
+        let logs = zip(holders, starts).map { ClusterWorld.batches($0.log(of: partition), from: $1) }
+        for index in holders.indices where starts[index] != starts[0] || logs[index] != logs[0] {
+            return "\(partition): the log of \(holders[index].plan.name) from \(starts[index]) on differs from that of"
+                + " \(holders[0].plan.name) from \(starts[0]) on"
+        }
+        return nil
+    }
+
+    /// The batches that end behind `start`.
+    private static func batches(_ bytes: [UInt8], from start: Offset) -> ArraySlice<UInt8> {
+        let slice = ByteSlice(bytes)
+        var position = 0
+        for batch in RecordBatchSequence(slice) where batch.header.nextOffset <= start { position += batch.header.byteCount }
+        return bytes[position...]
     }
 
     /// The group is given all of its topic, and commits it.
     private func settleGroup() {
         guard oracle.violations.isEmpty else { return }
         let ends = Dictionary(
-            administrator.partitions.map { ($0, Int64(consumer.values[$0]?.count ?? 0)) }) { _, last in last }
+            administrator.partitions.map { ($0, consumer.next($0) ?? 0) }) { _, last in last }
         var committed: [TopicPartition: Int64] = [:]
         var isAsked = false
         var problem: String?

@@ -1,13 +1,14 @@
-// What goes wrong in a world of clusters, and what its operator does meanwhile: one thing after the other, by chance.
+// What goes wrong in a world of clusters: one thing after the other, by chance. What its operator does meanwhile is in
+// `ClusterWorld+Operations`.
 
 import Basics
 import Broker
-import Client
 
 extension ClusterWorld {
     func disturb() {
         // Whoever ends now is looked at as it was last.
         look()
+        if extra.chance(33) { return strike() }
         if world.chance(30) { return operate() }
         let node = nodes[world.number(in: 0...nodes.count - 1)]
         let long = Int64(world.number(in: 300...(world.chance(30) ? 15_000 : 4000))) * 1_000_000
@@ -20,12 +21,25 @@ extension ClusterWorld {
         case 8: roll()
         case 9: if node.isSteady { node.stop(downFor: long) }
         case 10: wipe(node, long)
-        case 11, 12: damage(node, min(long, 6_000_000_000))
+        case 11, 12: damage(node, node.plan.folders[0], min(long, 6_000_000_000))
         case 13: slow(node, long)
         case 14: breakConnections(node, long)
         case 15: group.disturb()
         case 16, 17: end(node, power: false, long)
         default: end(node, power: true, long)
+        }
+    }
+
+    /// What came later than the others, by a chance of its own: what befalls one folder, or all nodes at once.
+    private func strike() {
+        let node = nodes[extra.number(in: 0...nodes.count - 1)]
+        let long = Int64(extra.number(in: 300...6000)) * 1_000_000
+        switch extra.number(in: 0...9) {
+        case 0, 1: damage(node, node.plan.folders[extra.number(in: 0...node.plan.folders.count - 1)], long)
+        case 2: blackOut(long)
+        case 3: stopAll(long)
+        case 4: replace(node, long)
+        default: operateMore()
         }
     }
 
@@ -80,12 +94,12 @@ extension ClusterWorld {
         let others = nodes.filter { $0 !== node && $0.plan.isBroker && $0.isUnclean }
         guard node.plan.isBroker else { return true }
         guard loses || node.hasLost || others.contains(where: \.hasLost) else { return true }
-        return others.count + 1 <= plan.lossesMax
+        return others.count + 1 <= plan.lossesMax && changedMinimums.isEmpty
     }
 
     private func end(_ node: ClusterNode, power: Bool, _ long: Int64) {
         let loses = power && !plan.isStrict && node.plan.isBroker
-        guard node.isUp, node.harm == nil, mayEnd(node, loses: loses) else { return }
+        guard node.isUp, node.isViable, mayEnd(node, loses: loses) else { return }
         node.kill(power: power, loses: loses, downFor: long)
     }
 
@@ -99,11 +113,30 @@ extension ClusterWorld {
         oracle.forgetVotes(of: node.plan.name)
     }
 
-    private func damage(_ node: ClusterNode, _ long: Int64) {
+    /// A folder that does not hold the metadata is lost, and formatted anew.
+    private func replace(_ node: ClusterNode, _ long: Int64) {
+        let others = node.plan.folders.dropFirst()
+        guard !others.isEmpty, node.isUp, node.harm == nil, mayEnd(node, loses: true) else { return }
+        node.replace(others[others.startIndex + extra.number(in: 0...others.count - 1)], downFor: long)
+    }
+
+    private func damage(_ node: ClusterNode, _ folder: String, _ long: Int64) {
         let fault = ClusterNode.DiskFault.allCases[world.number(in: 0...3)]
         let loses = fault == .syncs && !plan.isStrict && node.plan.isBroker
         guard node.isSteady, fault == .full || mayEnd(node, loses: loses) else { return }
-        node.damage(fault, loses: loses, for: long)
+        node.damage(fault, of: folder, loses: loses, for: long)
+    }
+
+    /// The power fails everywhere, or where that would cost records, all processes are killed.
+    private func blackOut(_ long: Int64) {
+        world.note("BLACKOUT")
+        for node in nodes { end(node, power: plan.isStrict, long) }
+    }
+
+    /// Stops all nodes in order at once: nobody is left who could take over.
+    private func stopAll(_ long: Int64) {
+        world.note("STOP ALL")
+        for node in nodes where node.isSteady { node.stop(downFor: long) }
     }
 
     /// Stops and starts all nodes, one after the other.
@@ -113,48 +146,5 @@ extension ClusterWorld {
             node.stop(downFor: 300_000_000)
             _ = step(seconds: 15) { node.isSteady }
         }
-    }
-
-    // MARK: The operator
-
-    private func operate() {
-        guard !administrator.isBusy else { return }
-        let partitions = administrator.partitions
-        let partition = partitions[world.number(in: 0...partitions.count - 1)]
-        let widened = Int32(partitions.count { $0.topic == partition.topic }) + 1
-        switch world.number(in: 0...9) {
-        case 0: if partitions.count < 8 { administrator.create(plan) }
-        case 1: if let spare = administrator.spareTopics.first { administrator.begin(.delete(spare)) }
-        case 2: if partitions.count < 8 { administrator.begin(.widen(partition.topic, widened)) }
-        case 3, 4: administrator.begin(.move(partition, world.chance(85) ? chosenReplicas() : nil))
-        case 5: administrator.begin(.elect)
-        case 6:
-            let bytes = "\(world.number(in: 1000...6000))"
-            let topic = world.chance(30) ? "__consumer_offsets" : partition.topic
-            administrator.begin(.configure(topic, key: "internal.segment.bytes", value: bytes))
-        case 7: removeVoter()
-        default: unregister(nodes[world.number(in: 0...nodes.count - 1)])
-        }
-    }
-
-    private func chosenReplicas() -> [NodeId] {
-        var brokers = nodes.filter(\.plan.isBroker).map { NodeId($0.plan.id) }
-        var chosen: [NodeId] = []
-        while chosen.count < plan.replicationFactor {
-            chosen.append(brokers.remove(at: world.number(in: 0...brokers.count - 1)))
-        }
-        return chosen
-    }
-
-    private func removeVoter() {
-        let controllers = nodes.filter(\.plan.isController)
-        guard plan.removesVoters, controllers.count > 1 else { return }
-        administrator.begin(.removeVoter(NodeId(controllers[world.number(in: 0...controllers.count - 1)].plan.id)))
-    }
-
-    /// The broker is taken out while it serves, and registers again. The controller cannot tell it from one that lost its tail.
-    private func unregister(_ node: ClusterNode) {
-        guard node.plan.isBroker, node.isSteady, mayEnd(node, loses: false), plan.replicationFactor > 1 else { return }
-        administrator.begin(.unregister(NodeId(node.plan.id), then: node.unregister()))
     }
 }

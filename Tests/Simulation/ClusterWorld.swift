@@ -1,10 +1,12 @@
 // A world of one to seven whole nodes: brokers and controllers together or apart, our own client as producers, consumers,
 // members of a group and operator. For more than a minute nodes are killed, lose their power, stand still, stop in order one
-// after the other, lose a disk, have one that is slow, full or fails, are slow to reach, and are cut off from each other in
-// one direction or both; connections break, clocks jump, topics, replicas and voters come and go (`ClusterWorld+Faults`). Then
-// the faults stop: every partition must have a leader and all its replicas in sync, produces must succeed, new consumers must
-// read it all, and the group must come to the end of its topic (`ClusterWorld+End`). What must be true besides, all the time, is
-// in the oracles, which look at every node each 20 ms and at each read and acknowledgement.
+// after the other or all at once, lose a disk, have a log folder that is slow, full or fails, are slow to reach, and are cut off
+// from each other in one direction or both; connections break, clocks jump (`ClusterWorld+Faults`). Meanwhile an operator has
+// topics, replicas and voters come and go, moves replicas between folders, deletes records, changes the minimum in sync and
+// throttles (`ClusterWorld+Operations`). Then the faults stop: every partition must have a leader and all its replicas in sync
+// and where the cluster believes them, produces must succeed, new consumers must read it all, and the group must come to the end
+// of its topic (`ClusterWorld+End`). What must be true besides, all the time, is in the oracles, which look at every node each
+// 20 ms and at each read and acknowledgement.
 //
 // What the design promises, and no more is asked for (KIP-966): with `durability=fsync` any number of nodes may be killed or
 // lose power at any time. In the page cache kills cost nothing by themselves, but the controller cannot tell a killed broker
@@ -12,6 +14,7 @@
 // order and are not in sync again; and until it is in sync again no more than these do. With a minimum of 1 no node loses
 // power in the page cache. A lost disk counts as a loss of power in the page cache, in both levels. It befalls brokers, and one
 // voter where the log names the voters (KIP-853): one that the configuration names must keep its log and its vote (KIP-595).
+// With another minimum nobody is eligible any more, so that none ends with a loss before enough are in sync again.
 
 import Basics
 import Broker
@@ -36,6 +39,12 @@ package final class ClusterWorld {
     /// The newest metadata that any node has known to be committed.
     private(set) var newest: ClusterImage?
     var hasWipedVoter = false
+    /// Topics that are throttled.
+    var throttled: Set<String> = []
+    /// Topics with another `min.insync.replicas`, and when that is known to be over.
+    var changedMinimums: [String: Int64] = [:]
+    /// The chance of what came later than the world's own.
+    let extra: Chance
     var connectionsBreakUntil: Int64 = 0
 
     private init(seed: UInt64) {
@@ -44,6 +53,7 @@ package final class ClusterWorld {
         let plan = ClusterPlan(world)
         let oracle = ClusterOracle(world, minInSync: plan.minInSync)
         (self.world, self.internet, self.plan, self.oracle) = (world, internet, plan, oracle)
+        extra = Chance(seed: seed ^ 0x6d6f_7265)
         replicas = ReplicaOracle(oracle)
         nodes = plan.nodes.map { ClusterNode(world, internet, plan, $0) }
         producers = ["p1", "p2", "q1"].map { ClusterProducer($0, world, internet, oracle, plan.bootstrap) }
@@ -52,10 +62,14 @@ package final class ClusterWorld {
         group = ClusterGroup(internet, oracle, plan.bootstrap)
         world.note(plan.description)
         administrator.onPartitions = { [consumer] partitions in consumer.assign(partitions) }
-        oracle.isCommitted = { [replicas, nodes] partition, offset in
-            if offset < replicas.highWatermark(of: partition) { return true }
+        let committedEnd = { [replicas, nodes] (partition: TopicPartition) in
             for node in nodes { replicas.noteHighWatermarks(of: node) }
-            return offset < replicas.highWatermark(of: partition)
+            return replicas.highWatermark(of: partition)
+        }
+        oracle.deletions.committedEnd = committedEnd
+        oracle.isCommitted = { [replicas] partition, offset in
+            if offset < replicas.highWatermark(of: partition) { return true }
+            return offset < committedEnd(partition)
         }
     }
 
@@ -134,6 +148,7 @@ package final class ClusterWorld {
             }
             if let newest { node.review(newest) }
         }
+        if let newest { settleMinimums(newest) }
         group.maintain()
         if connectionsBreakUntil <= world.now { internet.breakChance = 0 }
     }

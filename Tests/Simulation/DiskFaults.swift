@@ -72,12 +72,12 @@ final class DiskFaults {
         if volume(of: path)?.failsSyncs == true { throw FileError(.notSynced, operation, path: path) }
     }
 
-    /// A sync of everything; `drop` if it fails.
-    func syncAll(_ drop: () -> Void) throws(FileError) {
-        try count("syncfs", "/")
-        guard volumes.contains(where: \.failsSyncs) else { return }
+    /// A sync of everything on the disk of `path`; `drop` if it fails.
+    func syncAll(_ path: String, _ drop: () -> Void) throws(FileError) {
+        try count("syncfs", path)
+        guard volume(of: path)?.failsSyncs == true else { return }
         drop()
-        throw FileError(.notSynced, "syncfs", path: "/")
+        throw FileError(.notSynced, "syncfs", path: path)
     }
 
     private func count(_ operation: String, _ path: String) throws(FileError) {

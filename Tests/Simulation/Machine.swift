@@ -23,6 +23,8 @@ final class Machine {
     private(set) var hasHalted = false
     /// How an empty disk is formatted before the process starts; nil leaves it to the process.
     var formation: Formation?
+    /// A folder is not formatted yet, and others are.
+    private var hasNewFolder = false
     /// How far its wall clock is off, in milliseconds.
     var wallClockJump: Int64 = 0 {
         didSet { life.wallClockJump = wallClockJump }
@@ -87,13 +89,23 @@ final class Machine {
         }
     }
 
-    /// Formats an empty disk, as a program of its own that has ended when the node starts.
+    /// Formats an empty disk, or a folder that is empty beside others, as a program of its own that has ended when the node
+    /// starts.
     private func format(_ environment: Environment, _ configuration: NodeConfiguration) throws {
-        guard let formation, disk.files(in: "/data").isEmpty else { return }
+        let isNew = disk.files(in: "/data").isEmpty
+        guard isNew ? formation != nil : hasNewFolder else { return }
         let clusterId = configuration["cluster.id"] ?? ""
         _ = try Storage.format(
-            environment, configuration, clusterId: clusterId, formation: formation, ignoresFormatted: false)
+            environment, configuration, clusterId: clusterId, formation: formation ?? Formation(voters: .none),
+            ignoresFormatted: !isNew)
+        hasNewFolder = false
         disk.releaseLocks()
+    }
+
+    /// The process has ended, and one of its folders is on a new disk.
+    func replace(_ folder: String) {
+        disk.erase(folder)
+        hasNewFolder = true
     }
 
     private func fail(_ reason: String) {

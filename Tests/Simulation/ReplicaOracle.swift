@@ -7,9 +7,9 @@
 // I5  whom the leader counts on are all whom the controller would let lead (KIP-966), while it has enough in sync
 // I6  who is in sync or eligible, and lives, holds all that was committed
 //
-// A log is read once, batch by batch, as it grows; what was cut off is forgotten by its epochs. The logs of the metadata are held
-// against I2, too. The offsets topic is compacted, so that its replicas hold the same records in other batches: of it only ends and
-// roles are looked at.
+// A log is read once, batch by batch, as it grows; what was cut off is forgotten by its epochs. It begins no later than an
+// operator has had it begin (I1). The logs of the metadata are held against I2, too. The offsets topic is compacted, so that its
+// replicas hold the same records in other batches: of it only ends and roles are looked at.
 
 import Basics
 import Broker
@@ -46,7 +46,7 @@ final class ReplicaOracle {
         let place: Place
         var marks: [Mark] = []
         var next = Offset.zero
-        /// How many of the committed batches are known to be in it.
+        /// How many of them are known to be committed, or were deleted.
         var agreed = 0
 
         init(_ log: PartitionLog, _ place: Place) {
@@ -68,10 +68,21 @@ final class ReplicaOracle {
 
     /// What is known of a partition, whoever leads it.
     private final class Truth {
+        /// In the order of their offsets; what was deleted before anyone looked is missing.
         var committed: [Mark] = []
         /// The leader epoch in which each of them was committed, or a later one.
         var committedIn: [LeaderEpoch] = []
         var highWatermark = Offset.zero
+
+        /// The first of the committed batches that ends behind `offset`.
+        func index(behind offset: Offset) -> Int {
+            var range = 0..<committed.count
+            while !range.isEmpty {
+                let middle = (range.lowerBound + range.upperBound) / 2
+                range = committed[middle].end > offset ? range.lowerBound..<middle : middle + 1..<range.upperBound
+            }
+            return range.lowerBound
+        }
     }
 
     private let oracle: ClusterOracle
@@ -146,6 +157,9 @@ final class ReplicaOracle {
         places[partition.id] = place
         let (leader, highWatermark) = (partition.leader, partition.highWatermark)
         raise(place, to: highWatermark)
+        if !ReplicaOracle.isCompacted(partition.id.topic) {
+            oracle.begins(partition.id, at: partition.log.startOffset.rawValue, by: node.plan.name)
+        }
         if !ReplicaOracle.isCompacted(partition.id.topic), node.harm == nil {
             read(replica, node.plan.name)
             let newestEpoch = newest?.topics[place.topic]?.partitions[place.partition]?.leaderEpoch ?? .none
@@ -164,8 +178,8 @@ final class ReplicaOracle {
     private func read(_ replica: ReadLog, _ node: String) {
         let log = replica.log
         let (end, epochs) = (log.endOffset, log.epochs)
-        // A snapshot took the place of what was to be read.
-        if replica.next < log.startOffset { (replica.marks, replica.next) = ([], log.startOffset) }
+        // What was to be read was deleted, or a snapshot took its place.
+        if replica.next < log.startOffset { (replica.marks, replica.next, replica.agreed) = ([], log.startOffset, 0) }
         while let last = replica.marks.last, last.end > end || epochs.epoch(at: last.base) != last.epoch {
             replica.marks.removeLast()
             replica.next = replica.marks.last?.end ?? log.startOffset
@@ -205,29 +219,34 @@ final class ReplicaOracle {
         let truth = self.truth(place)
         while replica.agreed < replica.marks.count, replica.marks[replica.agreed].end <= highWatermark {
             let mark = replica.marks[replica.agreed]
-            if replica.agreed < truth.committed.count {
-                if truth.committed[replica.agreed] != mark {
-                    return oracle.violate(
-                        "I1 \(node): \(replica.partition.id) has \(mark) below its high watermark \(highWatermark), where"
-                            + " \(truth.committed[replica.agreed]) was committed")
-                }
-            } else {
+            let index = truth.index(behind: mark.base)
+            if index == truth.committed.count {
                 truth.committed.append(mark)
                 truth.committedIn.append(epoch)
+            } else if truth.committed[index] != mark, truth.committed[index].base < mark.end {
+                return oracle.violate(
+                    "I1 \(node): \(replica.partition.id) has \(mark) below its high watermark \(highWatermark), where"
+                        + " \(truth.committed[index]) was committed")
             }
             replica.agreed += 1
         }
     }
 
-    /// What the replica lacks of what was committed in epochs up to `epoch`; nil if nothing.
+    /// What the replica lacks of what was committed in epochs up to `epoch` and is not deleted in it; nil if nothing.
     private func lacks(_ replica: Tracked, _ place: Place, upTo epoch: LeaderEpoch) -> String? {
         let truth = self.truth(place)
-        while replica.agreed < truth.committed.count {
-            let mark = truth.committed[replica.agreed]
-            if truth.committedIn[replica.agreed] > epoch { return nil }
+        let start = replica.log.startOffset
+        let agreed = replica.agreed > 0 ? replica.marks[replica.agreed - 1].end : .zero
+        var index = truth.index(behind: max(agreed, start))
+        while index < truth.committed.count {
+            let mark = truth.committed[index]
+            if truth.committedIn[index] > epoch { return nil }
             guard replica.agreed < replica.marks.count else { return "ends at \(replica.next), and \(mark) was committed" }
             let own = replica.marks[replica.agreed]
-            if own != mark { return "has \(own), and \(mark) was committed" }
+            if own.end > mark.base {
+                if own != mark { return "has \(own), and \(mark) was committed" }
+                index += 1
+            }
             replica.agreed += 1
         }
         return nil
@@ -258,7 +277,7 @@ final class ReplicaOracle {
     private func compare(_ leader: PartitionLeader, _ state: PartitionImage, _ id: TopicPartition) {
         guard leader.epoch == state.leaderEpoch, leader.partitionEpoch <= state.partitionEpoch, leader.hasEnoughInSync
         else { return }
-        let maximal = Set(leader.inSync).union(leader.proposed)
+        let maximal = Set(leader.inSync).union(leader.proposed).union(leader.leaving)
         let able = Set(state.inSync).union(state.eligibleLeaders)
         if !able.isSubset(of: maximal) {
             oracle.violate("I5 the leader of \(id) counts on \(maximal.sorted()), and \(able.sorted()) may lead")

@@ -19,7 +19,7 @@ protocol DiskObserver: AnyObject {
 /// The disk of one simulated machine; it outlives the processes that use it.
 ///
 /// Proof of `@unchecked Sendable`: as for `World`.
-final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
+final class VirtualDisk: FileSystem, @unchecked Sendable {
     let world: World
     private var root: Folder
     private var locks: Set<String> = []
@@ -102,6 +102,12 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
 
     /// A new disk takes the place of this one.
     func erase() { root = Folder() }
+
+    /// The same for what stands below a folder at the top.
+    func erase(_ path: String) {
+        root.change([(String(path.dropFirst()), nil)])
+        root.sync()
+    }
 
     /// Room left where `path` is; nil if it has no end.
     func room(_ path: String) -> Int? {
@@ -191,11 +197,15 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
         folder.sync()
     }
 
-    func disk(_ path: String) throws(FileError) -> (any Disk)? { self }
+    func disk(_ path: String) throws(FileError) -> (any Disk)? {
+        VirtualVolume(self, "/" + (VirtualDisk.parts(path).first ?? ""))
+    }
 
-    func sync() throws(FileError) {
-        try faults.syncAll { root.drop() }
-        root.syncAll()
+    /// Makes everything durable below `path`.
+    fileprivate func syncAll(_ path: String) throws(FileError) {
+        let folder = try folder(path, "syncfs")
+        try faults.syncAll(path) { folder.drop() }
+        folder.syncAll()
         observer?.synced(nil)
     }
 
@@ -214,3 +224,15 @@ final class VirtualDisk: FileSystem, Disk, @unchecked Sendable {
 }
 
 final class VirtualLock: FileLock {}
+
+/// What stands below a folder at the top is on a disk of its own.
+///
+/// Proof of `@unchecked Sendable`: as for `World`.
+private final class VirtualVolume: Disk, @unchecked Sendable {
+    private let disk: VirtualDisk
+    private let path: String
+
+    init(_ disk: VirtualDisk, _ path: String) { (self.disk, self.path) = (disk, path) }
+
+    func sync() throws(FileError) { try disk.syncAll(path) }
+}

@@ -159,8 +159,7 @@ final class FetchOperation {
             return .settled(Fetched(state, .unknownTopicOrPartition))
         }
         guard let replica = topic.replicas[state.partition] else {
-            let isHere = image.replicas.contains(shard.broker.nodeId)
-            return .settled(Fetched(state, isHere ? .kafkaStorageError : .notLeaderOrFollower, image))
+            return .settled(Fetched(state, topic.absence(of: state.partition, at: shard.broker.nodeId), image))
         }
         let leaderEpoch = replica.leaderEpoch
         // Consumers that know of racks may read from a follower (KIP-392).

@@ -43,9 +43,8 @@ enum ListOffsetsHandler {
     ) -> OffsetSearch.Subject {
         let index = asked.partitionIndex
         guard let topic, topic.image.partitions[index] != nil else { return failed(index, .unknownTopicOrPartition) }
-        guard let replica = topic.replicas[index], let leader = replica.leader else {
-            return failed(index, .notLeaderOrFollower)
-        }
+        guard let replica = topic.replicas[index] else { return failed(index, topic.absence(of: index, at: call.shard.broker.nodeId)) }
+        guard let leader = replica.leader else { return failed(index, .notLeaderOrFollower) }
         if asked.currentLeaderEpoch >= 0, asked.currentLeaderEpoch != leader.epoch.rawValue {
             let isOld = asked.currentLeaderEpoch < leader.epoch.rawValue
             return failed(index, isOld ? .fencedLeaderEpoch : .unknownLeaderEpoch)

@@ -17,7 +17,7 @@ enum OffsetForLeaderEpochHandler {
                     let view = call.shard.view.topic(topic.topic)
                     return OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult {
                         $0.topic = topic.topic
-                        $0.partitions = topic.partitions.map { answer($0, view) }
+                        $0.partitions = topic.partitions.map { answer($0, view, call.shard.broker.nodeId) }
                     }
                 }
             })
@@ -31,13 +31,12 @@ enum OffsetForLeaderEpochHandler {
     }
 
     private static func answer(
-        _ asked: OffsetForLeaderEpochRequest.OffsetForLeaderPartition, _ topic: TopicView?
+        _ asked: OffsetForLeaderEpochRequest.OffsetForLeaderPartition, _ topic: TopicView?, _ node: NodeId
     ) -> Answer {
         let index = asked.partition
         guard let topic, topic.image.partitions[index] != nil else { return failed(index, .unknownTopicOrPartition) }
-        guard let replica = topic.replicas[index], let leader = replica.leader else {
-            return failed(index, .notLeaderOrFollower)
-        }
+        guard let replica = topic.replicas[index] else { return failed(index, topic.absence(of: index, at: node)) }
+        guard let leader = replica.leader else { return failed(index, .notLeaderOrFollower) }
         if asked.currentLeaderEpoch >= 0, asked.currentLeaderEpoch != leader.epoch.rawValue {
             let isOld = asked.currentLeaderEpoch < leader.epoch.rawValue
             return failed(index, isOld ? .fencedLeaderEpoch : .unknownLeaderEpoch)

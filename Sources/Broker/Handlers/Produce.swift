@@ -92,11 +92,10 @@ final class ProduceJob {
         guard let topic else {
             return refuse(t, p, call.version >= 13 ? .unknownTopicId : .unknownTopicOrPartition)
         }
-        guard let image = topic.image.partitions[data.index] else { return refuse(t, p, .unknownTopicOrPartition) }
+        guard topic.image.partitions[data.index] != nil else { return refuse(t, p, .unknownTopicOrPartition) }
         guard !TopicName.isInternal(topic.name) else { return refuse(t, p, .invalidTopicException) }
         guard let partition = topic.replicas[data.index] else {
-            let isHere = image.replicas.contains(call.shard.broker.nodeId)
-            return refuse(t, p, isHere ? .kafkaStorageError : .notLeaderOrFollower)
+            return refuse(t, p, topic.absence(of: data.index, at: call.shard.broker.nodeId))
         }
         guard request.transactionalId == nil else {
             return refuse(t, p, .invalidTxnState, "Transactions are not built yet.")
