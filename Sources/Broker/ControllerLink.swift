@@ -108,7 +108,9 @@ final class ControllerLink {
             let address = driver.controllerAddress(leader)
         else { return again() }
         let timeout = min(deadline - loop.now, ControllerLink.attemptMax)
-        peers.send(request, to: address, .controller, timeout: timeout) { result in
+        // An older controller would answer another question than that of AckWhenCommitted.
+        let isWhole = request is AddRaftVoterRequest
+        peers.send(request, to: address, .controller, timeout: timeout, isWhole: isWhole) { result in
             switch result {
             case .success(let response) where Request.refusal(in: response) == .notController: again()
             case .success(let response): completion(.success(response))

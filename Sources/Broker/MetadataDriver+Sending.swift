@@ -68,7 +68,7 @@ extension MetadataDriver {
         _ decode: @escaping (Request.Response) -> ReceivedAnswer?
     ) {
         let timeout = Duration.milliseconds(node.int("controller.quorum.request.timeout.ms"))
-        peers.send(request, to: address, lane, timeout: timeout) { result in
+        peers.send(request, to: address, lane, timeout: timeout, isWhole: request is VoteRequest) { result in
             guard !self.isClosed, self.failure == nil else { return }
             if case .failure(.unsupported) = result {
                 return self.carryOut(self.quorum.unsupported(id, now: self.loop.now))

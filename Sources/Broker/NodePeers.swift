@@ -42,17 +42,17 @@ final class NodePeers {
         self.settings = settings
     }
 
-    /// `completion` runs once, never before this returns. A fetch names its replica in the older way and the newer; all other
-    /// requests are sent whole or not at all.
+    /// `completion` runs once, never before this returns. `isWhole`: the request is not sent where the peer's version would lose a
+    /// field of it; others say something in the older way and in the newer.
     func send<Request: RequestMessage>(
-        _ request: Request, to address: SocketAddress, _ lane: Lane, timeout: Duration,
+        _ request: Request, to address: SocketAddress, _ lane: Lane, timeout: Duration, isWhole: Bool = false,
         completion: @escaping (Result<Request.Response, ChannelError>) -> Void
     ) {
         guard !isClosed else {
             return loop.proceed { completion(.failure(.closed(address, .closedHere))) }
         }
         channel(Key(address: address, lane: lane)).send(
-            request, timeout: timeout, isWhole: lane != .fetch, completion: completion)
+            request, timeout: timeout, isWhole: isWhole, completion: completion)
     }
 
     private func channel(_ key: Key) -> Channel {
