@@ -51,6 +51,8 @@ mutants: ## Take each rule of Tests/Mutations away and expect a failing seed
 bench: ## Measure the broker beside a floor program in C
 	@Tools/scripts/bench
 	@Tools/scripts/bench-storage
+	@Tools/scripts/bench-groups
+	@Tools/scripts/bench-cluster
 
 .PHONY: simulate
 simulate: ## Run SEEDS simulated worlds from SEED on, ONLY=kind those of one kind; TRACE=1 prints every event

@@ -114,7 +114,7 @@ extension Broker {
                 self.withState { $0.membership }?.value.look()
             },
             failed: { failure in self.metadataFailed(failure) },
-            checkpoint: { () throws(StorageError) in try self.replicas.writeCheckpoints() },
+            checkpoint: { () throws(StorageError) in try self.replicas.writeMetadataCheckpoints() },
             openEnvelope: { frame, done in
                 let shard = self.withState { $0.shards.first { $0.confinement === self.controllerLoop } }
                 guard let shard = shard?.value else { return done(EnvelopeResponse { $0.errorCode = .notController }) }

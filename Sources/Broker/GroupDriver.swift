@@ -23,8 +23,9 @@ enum GroupTopic {
     }
 
     /// The request that creates the topic, as the configuration says. With the default number of replicas there are no more than
-    /// `brokers` that are registered; one that was given is waited for, so that the first group of a cluster that comes up
-    /// does not leave all that follow with fewer.
+    /// `brokers` that are registered; one that was given is waited for, and so are the brokers that the configuration of a node
+    /// of both roles names as controllers, so that the first group of a cluster that comes up does not leave all that follow
+    /// with fewer.
     static func creation(_ node: NodeConfiguration, brokers: Int) -> CreateTopicsRequest {
         let settings = [
             ("cleanup.policy", "compact"), ("compression.type", "producer"),
@@ -36,7 +37,8 @@ enum GroupTopic {
                     $0.name = name
                     $0.numPartitions = Int32(clamping: node.int("offsets.topic.num.partitions"))
                     let key = "offsets.topic.replication.factor"
-                    let factor = node.origin(of: key) == .defaultValue ? min(node.int(key), brokers) : node.int(key)
+                    let expected = max(brokers, node.isController ? node.namedControllerCount : 0)
+                    let factor = node.origin(of: key) == .defaultValue ? min(node.int(key), expected) : node.int(key)
                     $0.replicationFactor = Int16(clamping: max(factor, 1))
                     $0.configs = settings.map { key, value in
                         CreateTopicsRequest.CreatableTopicConfig {

@@ -13,6 +13,11 @@ extension ReplicaFolders {
         try eachOnline { folder throws(StorageError) in try folder.write { self.checkpoints(of: folder) } }
     }
 
+    /// The same for the folder of the metadata log, which does without the others.
+    func writeMetadataCheckpoints() throws(StorageError) {
+        for folder in folders where holdsMetadata(folder) { try writeCheckpoints(of: folder) }
+    }
+
     /// Segments were sealed and synced: what lies in them is to be below the recovery points on disk before long, so that
     /// damage of it is not taken for the torn end of a log. Many rolls share a write.
     func checkpointSoon() {

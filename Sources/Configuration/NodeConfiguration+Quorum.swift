@@ -21,6 +21,11 @@ extension NodeConfiguration {
         return servers.filter { $0.port != own.port || $0.host != own.host }
     }
 
+    /// How many controllers the configuration names, this node's own among them.
+    package var namedControllerCount: Int {
+        max(configuredVoters.count, (try? quorumAddresses("controller.quorum.bootstrap.servers"))?.count ?? 0)
+    }
+
     /// Whether other nodes take part in the quorum, as far as the configuration tells.
     package var hasQuorumPeers: Bool {
         !isController || configuredVoters.count > 1 || !quorumBootstrapServers.isEmpty

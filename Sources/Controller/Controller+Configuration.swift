@@ -94,13 +94,34 @@ extension Controller {
         return decision
     }
 
-    /// Who may be elected was judged by the old `min.insync.replicas`: with another, it is judged anew (KIP-966).
+    /// Who may be elected was judged by the old `min.insync.replicas`: with another, it is judged anew (KIP-966). A partition
+    /// without any replica in sync keeps its eligible ones: nothing is committed there meanwhile, and without them it would
+    /// have no leader ever again. Kafka forgets them there, too.
     private func clearingEligible(_ records: [VersionedRecord]) -> [VersionedRecord] {
         guard hasEligibleLeaders else { return [] }
-        return records.compactMap { entry in
-            guard case .config(let config) = entry.record, config.name == Controller.minimumInSync else { return nil }
+        return records.flatMap { entry -> [VersionedRecord] in
+            guard case .config(let config) = entry.record, config.name == Controller.minimumInSync else { return [] }
             let isTopic = config.resourceType == ConfigurationResource.Kind.topic.rawValue
-            return VersionedRecord(.clearElr(ClearElrRecord { $0.topicName = isTopic ? config.resourceName : "" }), 0)
+            let concerned = image.topics.values.filter { !isTopic || $0.name == config.resourceName }.sorted { $0.id < $1.id }
+            guard concerned.contains(where: { $0.partitions.values.contains { $0.inSync.isEmpty } }) else {
+                let record = ClearElrRecord { $0.topicName = isTopic ? config.resourceName : "" }
+                return [VersionedRecord(.clearElr(record), 0)]
+            }
+            return concerned.flatMap(clearingEligible)
+        }
+    }
+
+    private func clearingEligible(_ topic: TopicImage) -> [VersionedRecord] {
+        topic.sortedPartitions.compactMap { index, partition in
+            let hasSome = !partition.eligibleLeaders.isEmpty || !partition.lastKnownEligible.isEmpty
+            guard hasSome, !partition.inSync.isEmpty else { return nil }
+            let change = PartitionChangeRecord {
+                $0.topicId = topic.id
+                $0.partitionId = index
+                $0.eligibleLeaderReplicas = []
+                $0.lastKnownElr = []
+            }
+            return VersionedRecord(.partitionChange(change), image.recordVersions.partition)
         }
     }
 

@@ -154,9 +154,10 @@ package struct PartitionChange: Sendable {
     private func noteLastKnownLeader(_ record: inout PartitionChangeRecord) {
         guard cluster.hasEligibleLeaders else { return }
         if let ids = record.isr, ids.isEmpty {
-            // A partition that has lost its leader already keeps the one that it lost.
-            guard before.leader != .none, before.lastKnownEligible != [before.leader] else { return }
-            record.lastKnownElr = [before.leader.rawValue]
+            // A partition that has lost its leader already keeps the one that it lost, or else the last that was in sync.
+            let isNoted = !before.lastKnownEligible.isEmpty || before.inSync.count != 1
+            let last = before.leader != .none ? before.leader : isNoted ? .none : before.inSync[0]
+            if last != .none, before.lastKnownEligible != [last] { record.lastKnownElr = [last.rawValue] }
             return
         }
         let leads = record.leader >= 0 || (record.leader == PartitionImage.unchangedLeader && before.leader != .none)

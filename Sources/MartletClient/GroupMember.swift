@@ -1,7 +1,8 @@
 // Reading as a member of a group, from Swift programs: an asynchronous sequence of records and of changes of the assignment.
 //
-// What was read counts as processed when the next element is asked for; so a loop over the elements that ends by a thrown
-// error commits nothing of the record that it failed at. Commits go by the clock, by `commit()`, or both.
+// Records that were fetched together count as processed when the element behind the last of them is asked for; so a loop over
+// the elements that ends by a thrown error commits nothing of the record that it failed at, nor of those fetched with it.
+// Commits go by the clock, by `commit()`, or both.
 
 internal import Basics
 internal import Client

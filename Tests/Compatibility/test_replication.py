@@ -3,13 +3,15 @@ import logging
 import signal
 import time
 
+import kafka
 import pytest
-from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import TopicPartition as KafkaPartition
 from kafka.admin import KafkaAdminClient
 
-from test_quorum import cluster, live, make_node, nodes, until  # noqa: F401
+from conftest import free_port
+from test_quorum import cluster, live, make_node, nodes, topics, until  # noqa: F401
 
 
 class Collected(logging.Logger):
@@ -273,3 +275,100 @@ def test_a_consumer_reads_from_the_replica_in_its_rack(three):
     assert values == list(range(700))
     assert any("preferred" in line.lower() and f"to {near}" in line for line in log), [
         line for line in log if "preferred" in line.lower()][:5]
+
+
+def test_too_few_in_sync_are_named_before_and_after_the_append(make_node):
+    port = free_port()
+    voters = f"1@127.0.0.1:{port}"
+    nodes = [make_node(port, controller_quorum_voters=voters)] + [make_node(controller_quorum_voters=voters) for _ in range(2)]
+    for node in nodes:
+        node.start()
+    until(lambda: len(live(nodes[0])) == 3)
+    admin = AdminClient({"bootstrap.servers": nodes[0].address})
+    admin.create_topics([NewTopic(
+        "few", replica_assignment=[[1, 2, 3]], config={"min.insync.replicas": "2"})])["few"].result(timeout=30)
+    in_sync(nodes, "few", 3)
+    produce(nodes, "few", range(100))
+    producer = kafka.KafkaProducer(
+        bootstrap_servers=nodes[0].address, acks="all", retries=0, enable_idempotence=False, request_timeout_ms=60_000,
+        delivery_timeout_ms=70_000)
+    for node in nodes[1:]:
+        node.process.send_signal(signal.SIGSTOP)
+    # It is written where all are in sync, and then they are not.
+    with pytest.raises(kafka.errors.NotEnoughReplicasAfterAppendError):
+        producer.send("few", b"100", partition=0).get(timeout=70)
+    in_sync(nodes[:1], "few", 1)
+    with pytest.raises(kafka.errors.NotEnoughReplicasError):
+        producer.send("few", b"101", partition=0).get(timeout=70)
+    assert consume(nodes[:1], "few", 100) == list(range(100))
+    for node in nodes[1:]:
+        node.process.send_signal(signal.SIGCONT)
+    in_sync(nodes, "few", 3)
+    producer.send("few", b"102", partition=0).get(timeout=70)
+    producer.close()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_group_goes_on_when_its_coordinator_is_killed(three, protocol):
+    make(three, "shared", 1, min_insync_replicas="2")
+    in_sync(three, "shared", 3)
+    produce(three, "shared", range(100))
+    settings = {
+        "bootstrap.servers": addresses(three), "group.id": "g", "group.protocol": protocol, "auto.offset.reset": "earliest",
+        "enable.auto.commit": False}
+    consumer = Consumer(settings)
+    consumer.subscribe(["shared"])
+
+    def read(upto):
+        last = None
+        while last is None or last.offset() < upto - 1:
+            last = consumer.poll(60)
+            assert last is not None and (last.error() is None or last.error().retriable())
+            last = None if last.error() else last
+        until(lambda: commits(last), 60)
+
+    def commits(message):
+        try:
+            return consumer.commit(message=message, asynchronous=False)
+        except KafkaException as failure:
+            assert failure.args[0].retriable() or failure.args[0].code() == KafkaError._WAIT_COORD, failure
+            return None
+
+    read(50)
+    # All replicas of the group's log have what was committed.
+    until(lambda: all(len(p.isrs) == 3 for p in described(three, "__consumer_offsets").values()), 60)
+    admin = AdminClient({"bootstrap.servers": addresses(three)})
+    number = admin.describe_consumer_groups(["g"])["g"].result(timeout=30).coordinator.id
+    victim = next(node for node in three if node.number == number)
+    victim.kill()
+    read(100)
+    consumer.close()
+    others = [node for node in three if node is not victim]
+    again = Consumer(settings | {"bootstrap.servers": addresses(others)})
+    (position,) = again.committed([TopicPartition("shared", 0)], timeout=60)
+    assert position.offset == 100
+    again.close()
+
+
+def test_the_first_group_of_a_new_cluster_waits_for_its_brokers(make_node):
+    controllers = [free_port() for _ in range(3)]
+    voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(controllers, 1))
+    nodes = [make_node(port, controller_quorum_voters=voters) for port in controllers]
+    consumer = Consumer({"bootstrap.servers": addresses(nodes), "group.id": "early", "auto.offset.reset": "earliest"})
+    consumer.subscribe(["t"])
+    for node in nodes[:2]:
+        node.start()
+    until(lambda: len(live(nodes[0])) == 2)
+    # It asks for its coordinator meanwhile, which there is none of.
+    for _ in range(10):
+        consumer.poll(0.2)
+    assert "__consumer_offsets" not in topics(nodes[0])
+    nodes[2].start()
+
+    def is_made():
+        consumer.poll(0.2)
+        return "__consumer_offsets" in topics(nodes[0])
+
+    until(is_made, 60)
+    assert all(len(p.replicas) == 3 for p in described(nodes, "__consumer_offsets").values())
+    consumer.close()

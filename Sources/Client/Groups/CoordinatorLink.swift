@@ -66,7 +66,8 @@ package final class CoordinatorLink {
                         return completion(.success(response))
                     }
                     lastFailure = code(response).message
-                    pause(deadline, again)
+                    // It may have been taken by one that coordinates no more.
+                    pause(deadline) { repeated(repetition?() ?? request) }
                 }
             }
         }
