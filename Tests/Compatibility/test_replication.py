@@ -286,7 +286,7 @@ def test_too_few_in_sync_are_named_before_and_after_the_append(make_node):
     until(lambda: len(live(nodes[0])) == 3)
     admin = AdminClient({"bootstrap.servers": nodes[0].address})
     admin.create_topics([NewTopic(
-        "few", replica_assignment=[[1, 2, 3]], config={"min.insync.replicas": "2"})])["few"].result(timeout=30)
+        "few", 1, replica_assignment=[[1, 2, 3]], config={"min.insync.replicas": "2"})])["few"].result(timeout=30)
     in_sync(nodes, "few", 3)
     produce(nodes, "few", range(100))
     producer = kafka.KafkaProducer(
