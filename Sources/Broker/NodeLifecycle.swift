@@ -31,7 +31,7 @@ final class NodeLifecycle {
     /// How long a stop looks for a controller that answers.
     private static let farewellMax: Duration = .seconds(5)
     /// How long it waits for one that answers to agree.
-    private static let handoverMax: Duration = .seconds(300)
+    private static let handoverMax: Duration = .seconds(30)
 
     private let loop: any EventLoop
     private let link: ControllerLink
